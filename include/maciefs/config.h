@@ -1,0 +1,83 @@
+/*
+ * The command line, as mount(8), fstab and people write it.
+ *
+ * All options stand in one table (fs/config/options.c): name, default, range, what it takes, one
+ * line of help. `--help`, the errors and the parser are made from it.
+ *
+ * `rw` is refused, since the file system is read-only: but mount(8) writes `rw` in front of every
+ * list that has no `ro`, and mount.fuse3 adds dev or nodev, suid or nosuid. A list that looks so, or
+ * a call as mount.fuse.maciefs, is mount(8)'s own doing and is mounted read-only.
+ */
+#ifndef MACIEFS_CONFIG_H
+#define MACIEFS_CONFIG_H
+
+#include <maciefs/fault.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum config_action { CONFIG_MOUNT, CONFIG_HELP, CONFIG_VERSION };
+enum config_scheme { CONFIG_S3, CONFIG_FILE };
+enum config_addressing { CONFIG_PATH, CONFIG_VIRTUAL, CONFIG_AUTO };
+
+struct config {
+    enum config_action action;
+    bool foreground; /* -f, and with -d */
+    bool debug;      /* -d */
+
+    char *source;      /* SOURCE as it was written */
+    char *mountpoint;  /* absolute */
+    enum config_scheme scheme;
+    char *bucket;      /* s3: the bucket's name; file: the folder's absolute path */
+    char *prefix;      /* s3: what follows the bucket and its '/'; "" where nothing does; file: "" */
+
+    char *endpoint;    /* URL without final '/', or NULL for AWS */
+    enum config_addressing addressing; /* AUTO: path-style with an endpoint, else virtual-host */
+    char *region;      /* or NULL */
+    char *profile;     /* or NULL */
+    char *timezone;    /* default "UTC" */
+    char *cache;       /* absolute path of this mount's own folder */
+    bool cache_given;  /* cache= was named by the user */
+
+    unsigned poll_ms;        /* poll=, 100 … 3600000; 5000 */
+    unsigned dir_ttl_ms;     /* dir_ttl=, 0 … 86400000; 60000 */
+    uint64_t cache_size;     /* bytes; cache_size=, at least 16M; 10G */
+    unsigned connections;    /* 1 … 64; 8 */
+    uint64_t max_object;     /* decoded bytes of one object; 1M … 1T; 4G */
+    uid_t uid;               /* owner shown; the mounting user's by default */
+    gid_t gid;
+    mode_t umask;            /* taken from 0440 for files and 0550 for directories (with a umask
+                                given: from 0444 and 0555); see config_file_mode */
+    bool umask_given;
+    bool allow_other;        /* default for root */
+
+    char *mount_options; /* what mount(8) knows and the kernel or libfuse takes: "nosuid,nodev,…" */
+};
+
+/*
+ * Parses a command line. Returns 0 and fills *ret, to be freed by config_free; or -EINVAL with a
+ * fault that names the argument or option and says what it takes. Asks neither network nor disk,
+ * but for the mount point, which must be a directory.
+ */
+int config_parse(int argc, char *const argv[], struct config *ret, struct fault *fault);
+
+/* Frees what config_parse allocated. Accepts a zeroed one. */
+void config_free(struct config *config);
+
+/* The usage text, made from the table of options; static. */
+const char *config_help(void);
+
+/* The modes that files and directories are shown with (permission bits alone). */
+mode_t config_file_mode(const struct config *config);
+mode_t config_folder_mode(const struct config *config);
+
+/*
+ * Parses a size: digits, and K, M, G or T (powers of 1024; "iB" and "B" may follow; lower case too).
+ * Returns 0, -EINVAL for no size, -ERANGE past 64 bits.
+ */
+int config_size(const char *text, uint64_t *ret);
+
+/* Parses seconds with up to three decimals into milliseconds. Returns 0, -EINVAL, -ERANGE. */
+int config_seconds(const char *text, unsigned *ret_ms);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * Who signs the requests.
+ *
+ * A provider is one way to come by credentials; each is one file behind this interface, and they
+ * are asked in the AWS CLI's order until one has some. Secrets live in this struct alone and are
+ * cleared when it is freed.
+ */
+#ifndef MACIEFS_CREDENTIALS_H
+#define MACIEFS_CREDENTIALS_H
+
+#include <maciefs/fault.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct credentials {
+    char *access_key_id;
+    char *secret_access_key;
+    char *session_token; /* or NULL */
+    int64_t expires;     /* seconds since 1970; 0: never */
+};
+
+struct credentials_provider {
+    const char *name; /* for messages: "the environment", "profile 'audit'" */
+    /*
+     * Returns 0 and credentials; -ENOENT where this provider has nothing to say (the next is asked);
+     * any other error, with a fault, where it should have and could not.
+     */
+    int (*get)(struct credentials_provider *, struct credentials *ret, struct fault *);
+    void (*free)(struct credentials_provider *);
+};
+
+/* AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN. NULL without memory. */
+struct credentials_provider *credentials_environment_new(void);
+
+/*
+ * Static keys of a profile in the shared credentials file (AWS_SHARED_CREDENTIALS_FILE, else
+ * ~/.aws/credentials), then in the config file (AWS_CONFIG_FILE, else ~/.aws/config), read again when
+ * they change. `profile`: NULL for AWS_PROFILE's, else "default"; a profile that was named and does
+ * not exist is an error that names the files it was looked for in. NULL without memory.
+ */
+struct credentials_provider *credentials_profile_new(const char *profile);
+
+/*
+ * The providers in the CLI's order: a named `profile` goes before the environment, as it does there.
+ * NULL without memory.
+ */
+struct credentials_provider *credentials_chain_new(const char *profile);
+
+int credentials_get(struct credentials_provider *provider, struct credentials *ret,
+                    struct fault *fault);
+void credentials_provider_free(struct credentials_provider *provider); /* accepts NULL */
+
+/* Clears and frees the strings; accepts a zeroed one. */
+void credentials_clear(struct credentials *credentials);
+
+/*
+ * A setting of the profile ("region", "endpoint_url"), from the config file and then the credentials
+ * file. Returns 0 and a string to be freed; -ENOENT where it is not set; or an error with a fault.
+ */
+int profile_setting(const char *profile, const char *name, char **ret, struct fault *fault);
+
+/*
+ * Looks a setting up in the text of a shared file: sections "[name]" or "[profile name]" (as
+ * `prefixed` says; "[default]" in both), "name = value", comments that begin with '#' or ';',
+ * indented lines that belong to the setting above. Returns 0 and a string to be freed; -ENOENT
+ * where the section lacks it; -ESRCH where there is no such section; -ENOMEM.
+ */
+int profile_file_lookup(const char *text, size_t len, bool prefixed, const char *profile,
+                        const char *name, char **ret);
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * One HTTP exchange, over a pool of connections that are kept.
+ *
+ * A thin layer on libcurl: it sends a GET with the headers it is given, follows no redirects, asks
+ * for no content encoding, verifies TLS, and gives up when connecting, or a pause in the answer,
+ * takes too long. What an answer means, and whether to try again, is the caller's to decide.
+ */
+#ifndef MACIEFS_HTTP_H
+#define MACIEFS_HTTP_H
+
+#include <maciefs/bytes.h>
+#include <maciefs/fault.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct http_options {
+    unsigned connections;        /* exchanges at once; a further caller waits for its turn */
+    unsigned connect_timeout_ms; /* name look-up, TCP and TLS together */
+    unsigned stall_timeout_ms;   /* no byte for so long ends an exchange */
+};
+
+struct http_pool;
+
+struct http_answer {
+    int status;              /* 200 … 599 */
+    int64_t content_length;  /* of the body; -1 where the server does not say */
+    int64_t date;            /* the server's clock, seconds since 1970; 0 where it does not say */
+    unsigned retry_after_s;  /* 0 where it does not say */
+    char etag[128];          /* without quotes; "" for none */
+    char bucket_region[64];  /* x-amz-bucket-region; "" for none */
+    struct buf error_body;   /* of an answer that is no 2xx: its first 64 KiB; freed by the caller */
+};
+
+/* Returns a pool to be freed by http_pool_free, or NULL without memory. */
+struct http_pool *http_pool_new(const struct http_options *options);
+
+/*
+ * Sends GET `url` with `headers` (lines, without line ends; NULL-terminated) and hands the body of a
+ * 2xx answer to `sink`. Returns 0 when a whole answer of any status came; -ETIMEDOUT or -ENETDOWN
+ * where the server could not be reached or fell silent or the body was cut short (all worth a
+ * retry); -EPROTO where TLS or HTTP itself failed (certificate, protocol); -ECANCELED after
+ * http_pool_stop; or the sink's error. The fault names host and cause.
+ */
+int http_get(struct http_pool *pool, const char *url, const char *const headers[], bytes_sink sink,
+             void *ctx, struct http_answer *ret, struct fault *fault);
+
+/* Makes exchanges under way and to come return -ECANCELED soon. */
+void http_pool_stop(struct http_pool *pool);
+bool http_pool_stopped(struct http_pool *pool);
+
+void http_pool_free(struct http_pool *pool); /* accepts NULL; no exchange may be under way */
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * S3 as a source: ListObjectsV2 and GetObject, signed, with retries.
+ *
+ * Answers are retried, with jittered exponential backoff, where trying again can help: 5xx, 429,
+ * SlowDown, connections that broke or fell silent, bodies that were cut or do not add up (length, and
+ * ETag where it is an MD5). 4xx is final. Sources: S3 API Reference, "ListObjectsV2", "GetObject",
+ * "Error responses".
+ */
+#ifndef MACIEFS_S3_H
+#define MACIEFS_S3_H
+
+#include <maciefs/source.h>
+
+/*
+ * Opens the source without asking the server, under exactly `prefix` (NULL: as configured).
+ * Errors: source_open's.
+ */
+int s3_source_new(const struct config *config, const char *prefix, struct source **ret,
+                  struct fault *fault);
+
+/*
+ * Parses a ListObjectsV2 answer (encoding-type=url) and adds its entries to *ret, less `prefix` at
+ * the front of each key (an entry without it is counted in `skipped`). Escaped and bare '/' are the
+ * same to it. Returns 0; -EPROTO where it is not such an answer, which includes XML that declares a
+ * document type, nests deeper than such an answer does, or ends too soon; -ENOMEM.
+ */
+int s3_list_parse(const uint8_t *xml, size_t len, const char *prefix, struct listing *ret);
+
+/* What an error body says; each "" where it does not. */
+struct s3_error {
+    char code[64];     /* "NoSuchBucket" */
+    char message[256]; /* printable */
+    char region[64];   /* the region that the bucket is in */
+};
+
+/* Parses an error body. Fills *ret with what it finds in it, nothing in one that is no XML. */
+void s3_error_parse(const uint8_t *xml, size_t len, struct s3_error *ret);
+
+#endif
