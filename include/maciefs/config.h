@@ -5,8 +5,8 @@
  * line of help. `--help`, the errors and the parser are made from it.
  *
  * `rw` is refused, since the file system is read-only: but mount(8) writes `rw` in front of every
- * list that has no `ro`, and mount.fuse3 adds dev or nodev, suid or nosuid. A list that looks so, or
- * a call as mount.fuse.maciefs, is mount(8)'s own doing and is mounted read-only.
+ * list that has no `ro`, and mount.fuse3 adds dev or nodev, suid or nosuid. A list that looks so,
+ * or a call as mount.fuse.maciefs, is mount(8)'s own doing and is mounted read-only.
  */
 #ifndef MACIEFS_CONFIG_H
 #define MACIEFS_CONFIG_H
@@ -25,31 +25,31 @@ struct config {
     bool foreground; /* -f, and with -d */
     bool debug;      /* -d */
 
-    char *source;      /* SOURCE as it was written */
-    char *mountpoint;  /* absolute */
+    char *source;     /* SOURCE as it was written */
+    char *mountpoint; /* absolute */
     enum config_scheme scheme;
-    char *bucket;      /* s3: the bucket's name; file: the folder's absolute path */
-    char *prefix;      /* s3: what follows the bucket and its '/'; "" where nothing does; file: "" */
+    char *bucket; /* s3: the bucket's name; file: the folder's absolute path */
+    char *prefix; /* s3: what follows the bucket and its '/'; "" where nothing does; file: "" */
 
-    char *endpoint;    /* URL without final '/', or NULL for AWS */
+    char *endpoint;                    /* URL without final '/', or NULL for AWS */
     enum config_addressing addressing; /* AUTO: path-style with an endpoint, else virtual-host */
-    char *region;      /* or NULL */
-    char *profile;     /* or NULL */
-    char *timezone;    /* default "UTC" */
-    char *cache;       /* absolute path of this mount's own folder */
-    bool cache_given;  /* cache= was named by the user */
+    char *region;                      /* or NULL */
+    char *profile;                     /* or NULL */
+    char *timezone;                    /* default "UTC" */
+    char *cache;                       /* absolute path of this mount's own folder */
+    bool cache_given;                  /* cache= was named by the user */
 
-    unsigned poll_ms;        /* poll=, 100 … 3600000; 5000 */
-    unsigned dir_ttl_ms;     /* dir_ttl=, 0 … 86400000; 60000 */
-    uint64_t cache_size;     /* bytes; cache_size=, at least 16M; 10G */
-    unsigned connections;    /* 1 … 64; 8 */
-    uint64_t max_object;     /* decoded bytes of one object; 1M … 1T; 4G */
-    uid_t uid;               /* owner shown; the mounting user's by default */
+    unsigned poll_ms;     /* poll=, 100 … 3600000; 5000 */
+    unsigned dir_ttl_ms;  /* dir_ttl=, 0 … 86400000; 60000 */
+    uint64_t cache_size;  /* bytes; cache_size=, at least 16M; 10G */
+    unsigned connections; /* 1 … 64; 8 */
+    uint64_t max_object;  /* decoded bytes of one object; 1M … 1T; 4G */
+    uid_t uid;            /* owner shown; the mounting user's by default */
     gid_t gid;
-    mode_t umask;            /* taken from 0440 for files and 0550 for directories (with a umask
-                                given: from 0444 and 0555); see config_file_mode */
+    mode_t umask; /* taken from 0440 for files and 0550 for directories (with a umask
+                     given: from 0444 and 0555); see config_file_mode */
     bool umask_given;
-    bool allow_other;        /* default for root */
+    bool allow_other; /* default for root */
 
     char *mount_options; /* what mount(8) knows and the kernel or libfuse takes: "nosuid,nodev,…" */
 };
@@ -72,8 +72,8 @@ mode_t config_file_mode(const struct config *config);
 mode_t config_folder_mode(const struct config *config);
 
 /*
- * Parses a size: digits, and K, M, G or T (powers of 1024; "iB" and "B" may follow; lower case too).
- * Returns 0, -EINVAL for no size, -ERANGE past 64 bits.
+ * Parses a size: digits, and K, M, G or T (powers of 1024; "iB" and "B" may follow; lower case
+ * too). Returns 0, -EINVAL for no size, -ERANGE past 64 bits.
  */
 int config_size(const char *text, uint64_t *ret);
 

@@ -22,8 +22,8 @@ struct credentials {
 struct credentials_provider {
     const char *name; /* for messages: "the environment", "profile 'audit'" */
     /*
-     * Returns 0 and credentials; -ENOENT where this provider has nothing to say (the next is asked);
-     * any other error, with a fault, where it should have and could not.
+     * Returns 0 and credentials; -ENOENT where this provider has nothing to say (the next is
+     * asked); any other error, with a fault, where it should have and could not.
      */
     int (*get)(struct credentials_provider *, struct credentials *ret, struct fault *);
     void (*free)(struct credentials_provider *);
@@ -34,15 +34,15 @@ struct credentials_provider *credentials_environment_new(void);
 
 /*
  * Static keys of a profile in the shared credentials file (AWS_SHARED_CREDENTIALS_FILE, else
- * ~/.aws/credentials), then in the config file (AWS_CONFIG_FILE, else ~/.aws/config), read again when
- * they change. `profile`: NULL for AWS_PROFILE's, else "default"; a profile that was named and does
- * not exist is an error that names the files it was looked for in. NULL without memory.
+ * ~/.aws/credentials), then in the config file (AWS_CONFIG_FILE, else ~/.aws/config), read again
+ * when they change. `profile`: NULL for AWS_PROFILE's, else "default"; a profile that was named and
+ * does not exist is an error that names the files it was looked for in. NULL without memory.
  */
 struct credentials_provider *credentials_profile_new(const char *profile);
 
 /*
- * The providers in the CLI's order: a named `profile` goes before the environment, as it does there.
- * NULL without memory.
+ * The providers in the CLI's order: a named `profile` goes before the environment, as it does
+ * there. NULL without memory.
  */
 struct credentials_provider *credentials_chain_new(const char *profile);
 
@@ -54,8 +54,9 @@ void credentials_provider_free(struct credentials_provider *provider); /* accept
 void credentials_clear(struct credentials *credentials);
 
 /*
- * A setting of the profile ("region", "endpoint_url"), from the config file and then the credentials
- * file. Returns 0 and a string to be freed; -ENOENT where it is not set; or an error with a fault.
+ * A setting of the profile ("region", "endpoint_url"), from the config file and then the
+ * credentials file. Returns 0 and a string to be freed; -ENOENT where it is not set; or an error
+ * with a fault.
  */
 int profile_setting(const char *profile, const char *name, char **ret, struct fault *fault);
 

@@ -31,7 +31,8 @@ struct decoder *decoder_new(uint64_t max_decoded, bytes_sink sink, void *ctx);
  */
 int decoder_feed(struct decoder *decoder, const uint8_t *at, size_t len);
 
-/* The object ends here. Returns 0, or errors as decoder_feed; -EBADMSG too where it ends too soon. */
+/* The object ends here. Returns 0, or errors as decoder_feed; -EBADMSG too where it ends too soon.
+ */
 int decoder_finish(struct decoder *decoder);
 
 /* Begins anew with the same limit and sink, keeping the memory. */

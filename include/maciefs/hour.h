@@ -43,9 +43,9 @@ static inline unsigned hour_hour(hour_t h) {
 }
 
 /*
- * Reads the hour from the start of a key: exactly "YYYY/MM/DD/HH/" (digits, in their ranges, 29th of
- * February only in leap years), with anything after it. Returns false, leaving *ret, where the key
- * is of no hour.
+ * Reads the hour from the start of a key: exactly "YYYY/MM/DD/HH/" (digits, in their ranges, 29th
+ * of February only in leap years), with anything after it. Returns false, leaving *ret, where the
+ * key is of no hour.
  */
 bool hour_of_key(const char *key, hour_t *ret);
 
@@ -63,7 +63,8 @@ bool hour_child(hour_t folder, unsigned depth, const char *name, hour_t *ret);
 void hour_path(hour_t hour, unsigned depth, char ret[HOUR_PATH_LEN + 1]);
 
 /*
- * Sets the stream's time zone for the whole process, before threads start. Takes "UTC", an IANA name
+ * Sets the stream's time zone for the whole process, before threads start. Takes "UTC", an IANA
+ * name
  * ("Europe/Berlin") or an offset ("+02:00", "-0930", "+2"; east of Greenwich is positive, from
  * -12:00 to +14:00). Returns 0, or -EINVAL with a fault that says what it takes.
  */

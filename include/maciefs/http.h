@@ -22,21 +22,21 @@ struct http_options {
 struct http_pool;
 
 struct http_answer {
-    int status;              /* 200 … 599 */
-    int64_t content_length;  /* of the body; -1 where the server does not say */
-    int64_t date;            /* the server's clock, seconds since 1970; 0 where it does not say */
-    unsigned retry_after_s;  /* 0 where it does not say */
-    char etag[128];          /* without quotes; "" for none */
-    char bucket_region[64];  /* x-amz-bucket-region; "" for none */
-    struct buf error_body;   /* of an answer that is no 2xx: its first 64 KiB; freed by the caller */
+    int status;             /* 200 … 599 */
+    int64_t content_length; /* of the body; -1 where the server does not say */
+    int64_t date;           /* the server's clock, seconds since 1970; 0 where it does not say */
+    unsigned retry_after_s; /* 0 where it does not say */
+    char etag[128];         /* without quotes; "" for none */
+    char bucket_region[64]; /* x-amz-bucket-region; "" for none */
+    struct buf error_body;  /* of an answer that is no 2xx: its first 64 KiB; freed by the caller */
 };
 
 /* Returns a pool to be freed by http_pool_free, or NULL without memory. */
 struct http_pool *http_pool_new(const struct http_options *options);
 
 /*
- * Sends GET `url` with `headers` (lines, without line ends; NULL-terminated) and hands the body of a
- * 2xx answer to `sink`. Returns 0 when a whole answer of any status came; -ETIMEDOUT or -ENETDOWN
+ * Sends GET `url` with `headers` (lines, without line ends; NULL-terminated) and hands the body of
+ * a 2xx answer to `sink`. Returns 0 when a whole answer of any status came; -ETIMEDOUT or -ENETDOWN
  * where the server could not be reached or fell silent or the body was cut short (all worth a
  * retry); -EPROTO where TLS or HTTP itself failed (certificate, protocol); -ECANCELED after
  * http_pool_stop; or the sink's error. The fault names host and cause.

@@ -23,23 +23,23 @@ void report(enum report_level level, const char *format, ...) __attribute__((for
 
 /* Counters of one mount; all count up since it was mounted, but for those called "now". */
 struct counters {
-    atomic_uint_fast64_t objects;         /* appended to a log */
-    atomic_uint_fast64_t events;          /* lines appended that are JSON objects */
-    atomic_uint_fast64_t text_lines;      /* lines appended that are none */
-    atomic_uint_fast64_t stored_bytes;    /* fetched */
-    atomic_uint_fast64_t log_bytes;       /* appended */
-    atomic_uint_fast64_t damaged;         /* objects */
-    atomic_uint_fast64_t overwritten;     /* objects that changed after they were read; left alone */
-    atomic_uint_fast64_t late;            /* objects that arrived when their hour was over */
-    atomic_uint_fast64_t hidden;          /* objects whose key can be no file name in .objects */
-    atomic_uint_fast64_t lists;           /* list requests */
-    atomic_uint_fast64_t gets;            /* get requests */
-    atomic_uint_fast64_t failures;        /* requests that failed after their retries */
-    atomic_uint_fast64_t evicted;         /* hours whose data was dropped to stay under cache_size */
-    atomic_uint_fast64_t restarts;        /* of the serving process */
-    atomic_int_fast64_t last_poll;        /* when the source last answered; seconds since 1970 */
-    atomic_int_fast64_t newest_object;    /* newest LastModified seen; seconds since 1970 */
-    atomic_int_fast64_t mounted;          /* seconds since 1970 */
+    atomic_uint_fast64_t objects;      /* appended to a log */
+    atomic_uint_fast64_t events;       /* lines appended that are JSON objects */
+    atomic_uint_fast64_t text_lines;   /* lines appended that are none */
+    atomic_uint_fast64_t stored_bytes; /* fetched */
+    atomic_uint_fast64_t log_bytes;    /* appended */
+    atomic_uint_fast64_t damaged;      /* objects */
+    atomic_uint_fast64_t overwritten;  /* objects that changed after they were read; left alone */
+    atomic_uint_fast64_t late;         /* objects that arrived when their hour was over */
+    atomic_uint_fast64_t hidden;       /* objects whose key can be no file name in .objects */
+    atomic_uint_fast64_t lists;        /* list requests */
+    atomic_uint_fast64_t gets;         /* get requests */
+    atomic_uint_fast64_t failures;     /* requests that failed after their retries */
+    atomic_uint_fast64_t evicted;      /* hours whose data was dropped to stay under cache_size */
+    atomic_uint_fast64_t restarts;     /* of the serving process */
+    atomic_int_fast64_t last_poll;     /* when the source last answered; seconds since 1970 */
+    atomic_int_fast64_t newest_object; /* newest LastModified seen; seconds since 1970 */
+    atomic_int_fast64_t mounted;       /* seconds since 1970 */
     atomic_uint_fast64_t cache_bytes_now; /* on disk */
     atomic_uint_fast64_t offline_now;     /* 1 while the source does not answer */
     atomic_uint_fast64_t disk_full_now;   /* 1 while nothing can be appended for want of room */

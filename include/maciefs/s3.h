@@ -2,9 +2,9 @@
  * S3 as a source: ListObjectsV2 and GetObject, signed, with retries.
  *
  * Answers are retried, with jittered exponential backoff, where trying again can help: 5xx, 429,
- * SlowDown, connections that broke or fell silent, bodies that were cut or do not add up (length, and
- * ETag where it is an MD5). 4xx is final. Sources: S3 API Reference, "ListObjectsV2", "GetObject",
- * "Error responses".
+ * SlowDown, connections that broke or fell silent, bodies that were cut or do not add up (length,
+ * and ETag where it is an MD5). 4xx is final. Sources: S3 API Reference, "ListObjectsV2",
+ * "GetObject", "Error responses".
  */
 #ifndef MACIEFS_S3_H
 #define MACIEFS_S3_H

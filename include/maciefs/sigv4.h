@@ -19,9 +19,9 @@ struct sigv4_header {
 
 struct sigv4_request {
     const char *method;
-    const char *path;   /* as it goes over the wire: encoded once, begins with '/' */
-    const char *query;  /* as it goes over the wire, without '?': encoded "name=value&…", in any
-                           order; "" for none */
+    const char *path;  /* as it goes over the wire: encoded once, begins with '/' */
+    const char *query; /* as it goes over the wire, without '?': encoded "name=value&…", in any
+                          order; "" for none */
     const struct sigv4_header *headers; /* all to be signed, host among them; any order; without the
                                            x-amz-* headers that sigv4_sign adds */
     size_t header_count;
@@ -29,8 +29,8 @@ struct sigv4_request {
     const char *region;
     const char *service;
     time_t now;
-    bool encode_path_twice;      /* services other than S3 */
-    bool omit_content_sha256;    /* do not add x-amz-content-sha256 (services other than S3) */
+    bool encode_path_twice;   /* services other than S3 */
+    bool omit_content_sha256; /* do not add x-amz-content-sha256 (services other than S3) */
 };
 
 #define SIGV4_EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -52,8 +52,8 @@ int sigv4_sign(const struct sigv4_request *request, const struct credentials *cr
 void sigv4_free(struct sigv4_signed *signed_headers);
 
 /*
- * Appends `text` encoded as URIs in S3 need it: all but A-Z a-z 0-9 - . _ ~ (and '/', where kept) as
- * %XX, upper case. Returns 0 or buf_append's errors.
+ * Appends `text` encoded as URIs in S3 need it: all but A-Z a-z 0-9 - . _ ~ (and '/', where kept)
+ * as %XX, upper case. Returns 0 or buf_append's errors.
  */
 int uri_encode(struct buf *out, const char *text, size_t len, bool keep_slash);
 

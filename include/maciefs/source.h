@@ -17,8 +17,8 @@
 #include <stdint.h>
 #include <time.h>
 
-#define OBJECT_KEY_MAX 1024  /* bytes; S3's limit for a whole key */
-#define OBJECT_ETAG_MAX 127  /* bytes, without the quotes */
+#define OBJECT_KEY_MAX 1024   /* bytes; S3's limit for a whole key */
+#define OBJECT_ETAG_MAX 127   /* bytes, without the quotes */
 #define LISTING_PAGE_MAX 1000 /* entries; S3's limit for one answer */
 
 struct object {
@@ -43,9 +43,9 @@ struct listing {
     size_t object_count;
     char **folders; /* relative keys that end in '/'; only where the query asked for folders */
     size_t folder_count;
-    char *next;       /* token for the next page; NULL at the end */
-    int64_t now;      /* the source's own clock when it answered, seconds since 1970 */
-    size_t skipped;   /* entries that no key can be made of: over-long, or not what was asked for */
+    char *next;     /* token for the next page; NULL at the end */
+    int64_t now;    /* the source's own clock when it answered, seconds since 1970 */
+    size_t skipped; /* entries that no key can be made of: over-long, or not what was asked for */
     struct arena *arena;
 };
 
@@ -67,7 +67,7 @@ struct source_ops {
 /* Each source's own struct begins with this one. */
 struct source {
     const struct source_ops *ops;
-    const char *name; /* as users know it, with the prefix in full: "s3://bucket/macie/" */
+    const char *name;   /* as users know it, with the prefix in full: "s3://bucket/macie/" */
     const char *bucket; /* "bucket", or the folder's path; for messages and log_info */
     const char *prefix; /* what stands before every relative key in the bucket; "" or text */
 };

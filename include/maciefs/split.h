@@ -14,12 +14,13 @@
  *    Inside it, outside strings, a CR or LF and the white space that follows it are dropped; every
  *    other byte stays. '\n' is written behind it.
  *  - A '{' inside an event that can follow no token there (what stands before it is not ':', ',' or
- *    '['), or a raw LF inside a string, shows that the event was never whole: what was written of it
- *    becomes a line of text and a new event, or line, begins there. So one broken event cannot
+ *    '['), or a raw LF inside a string, shows that the event was never whole: what was written of
+ * it becomes a line of text and a new event, or line, begins there. So one broken event cannot
  *    swallow those behind it.
- *  - Anything else begins a line of text, which passes through unchanged to its newline (a CR before
- *    the LF is dropped; a last line without one gets one; empty lines are dropped). Text that stands
- *    on a line behind an event ends already where `{"` or `{}` (white space allowed between) begins.
+ *  - Anything else begins a line of text, which passes through unchanged to its newline (a CR
+ * before the LF is dropped; a last line without one gets one; empty lines are dropped). Text that
+ * stands on a line behind an event ends already where `{"` or `{}` (white space allowed between)
+ * begins.
  *
  * The lines do not depend on how the bytes are cut into chunks.
  */
@@ -31,8 +32,9 @@
 
 /* Who collects the lines. Both return 0 or a negative errno, which ends the pass. */
 struct line_sink {
-    bytes_sink write;                   /* the next bytes of the line under way */
-    int (*end)(void *ctx, bool object); /* the line is whole, its '\n' was written; object: an event */
+    bytes_sink write; /* the next bytes of the line under way */
+    int (*end)(void *ctx,
+               bool object); /* the line is whole, its '\n' was written; object: an event */
     void *ctx;
 };
 
@@ -40,9 +42,9 @@ struct line_sink {
 struct splitter {
     struct line_sink sink;
     uint8_t state;
-    uint8_t last;        /* the last byte of the event under way that is no white space */
-    uint8_t pending;     /* bytes of a sequence cut by the chunk's end */
-    bool after_event;    /* no newline came since the event before */
+    uint8_t last;     /* the last byte of the event under way that is no white space */
+    uint8_t pending;  /* bytes of a sequence cut by the chunk's end */
+    bool after_event; /* no newline came since the event before */
     bool escaped;
     uint64_t depth;
     uint64_t line_bytes; /* written since the last end */
@@ -55,8 +57,8 @@ void splitter_init(struct splitter *splitter, const struct line_sink *sink);
 int splitter_feed(struct splitter *splitter, const uint8_t *at, size_t len);
 
 /*
- * The object ends here: ends a last line of text. Returns 0; -EBADMSG where it ends inside an event,
- * whose bytes so far were written but not ended; or the sink's error.
+ * The object ends here: ends a last line of text. Returns 0; -EBADMSG where it ends inside an
+ * event, whose bytes so far were written but not ended; or the sink's error.
  */
 int splitter_finish(struct splitter *splitter);
 

@@ -1,0 +1,126 @@
+# maciefs: `make` builds .build/release/maciefs; `make help` lists the rest.
+#
+# A variant is one set of flags with a folder of its own under .build/: release, asan (address and
+# undefined), tsan (thread), fuzz. `make VARIANT=asan` builds that one.
+
+VARIANT ?= release
+BUILD := .build/$(VARIANT)
+PREFIX ?= /usr/local
+VERSION := 0.1.0
+CC ?= gcc
+
+PACKAGES := fuse3 libcurl openssl zlib libcjson expat
+CPPFLAGS += -Iinclude -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=314 \
+            -DMACIEFS_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PACKAGES))
+CFLAGS ?= -O2 -g
+CFLAGS += -std=c11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+          -Wpointer-arith -Wformat=2 -fno-strict-aliasing -pthread
+LDLIBS += $(shell pkg-config --libs $(PACKAGES)) -pthread
+
+# libsnappy has no pkg-config file; without it maciefs is built all the same and says so.
+SNAPPY ?= $(shell printf '\043include <snappy-c.h>\n' | $(CC) -E - >/dev/null 2>&1 && echo yes)
+ifeq ($(SNAPPY),yes)
+CPPFLAGS += -DHAVE_SNAPPY
+LDLIBS += -lsnappy
+endif
+
+ifeq ($(VARIANT),release)
+CPPFLAGS += -D_FORTIFY_SOURCE=2
+CFLAGS += -fstack-protector-strong -fPIE
+LDFLAGS += -pie -Wl,-z,relro,-z,now
+else ifeq ($(VARIANT),asan)
+CFLAGS += -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+LDFLAGS += -fsanitize=address,undefined
+else ifeq ($(VARIANT),tsan)
+CFLAGS += -O1 -fno-omit-frame-pointer -fsanitize=thread
+LDFLAGS += -fsanitize=thread
+else ifeq ($(VARIANT),fuzz)
+CC := clang
+CFLAGS += -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+          -fno-sanitize-recover=undefined
+LDFLAGS += -fsanitize=fuzzer,address,undefined
+endif
+
+SOURCES := $(sort $(wildcard fs/*/*.c))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+MAIN := $(BUILD)/fs/main.o
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,.build/fuzz/bin/%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/bench_*.c))
+
+.PHONY: all help unit-tests fuzzers benches test fuzz bench format lint install uninstall clean
+.SECONDARY:
+
+all: $(BUILD)/maciefs
+
+help:
+	@echo 'make              build .build/release/maciefs'
+	@echo 'make test         run the unit tests'
+	@echo 'make fuzz         run every fuzz target for FUZZ_SECONDS (default 600) each'
+	@echo 'make bench        measure, and print the table'
+	@echo 'make format       lay out the C code with clang-format'
+	@echo 'make install      install into PREFIX (default /usr/local) and mount(8)'"'"'s helper into /sbin'
+
+$(BUILD)/maciefs: $(MAIN) $(OBJECTS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+unit-tests: $(UNIT_TESTS)
+
+benches: $(BENCHES)
+
+# cmocka's own closing lines tell how many ran.
+test: $(UNIT_TESTS)
+	@for t in $(UNIT_TESTS); do echo "== $$(basename $$t)"; $$t || exit 1; done
+
+ifeq ($(VARIANT),fuzz)
+.build/fuzz/bin/%: $(BUILD)/tests/fuzz/%.o $(OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+fuzzers: $(FUZZERS)
+else
+fuzzers:
+	+$(MAKE) VARIANT=fuzz fuzzers
+endif
+
+FUZZ_SECONDS ?= 600
+fuzz: fuzzers
+	tests/fuzz/run $(FUZZ_SECONDS)
+
+bench: all benches
+	tests/bench/run
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+lint:
+	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
+
+install: all
+	install -D -m 755 $(BUILD)/maciefs $(DESTDIR)$(PREFIX)/bin/maciefs
+	install -d $(DESTDIR)/sbin
+	ln -sf $(PREFIX)/bin/maciefs $(DESTDIR)/sbin/mount.fuse.maciefs
+	install -D -m 644 scripts/maciefs.1 $(DESTDIR)$(PREFIX)/share/man/man1/maciefs.1
+	install -D -m 644 scripts/completions/maciefs.bash \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/maciefs
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/maciefs $(DESTDIR)/sbin/mount.fuse.maciefs \
+	    $(DESTDIR)$(PREFIX)/share/man/man1/maciefs.1 \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/maciefs
+
+clean:
+	rm -rf .build
+
+-include $(OBJECTS:.o=.d) $(MAIN:.o=.d)
