@@ -7,7 +7,9 @@ VARIANT ?= release
 BUILD := .build/$(VARIANT)
 PREFIX ?= /usr/local
 VERSION := 0.1.0
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 
 PACKAGES := fuse3 libcurl openssl zlib libcjson expat
 CPPFLAGS += -Iinclude -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=314 \

@@ -10,6 +10,7 @@
 
 #include <maciefs/fault.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct credentials {
