@@ -350,10 +350,10 @@ class Delivery:
     """One object: where it goes, what is stored, and the lines it must become."""
 
     key: str
-    body: bytes
-    lines: list = field(default_factory=list)
-    modified: int = 0  # seconds since 1970; what the store says, once it is there
-    damaged: bool = False
+    body: bytes                                # as it is stored
+    lines: list = field(default_factory=list)  # that it adds to its hour's log
+    modified: int = 0                          # seconds since 1970; what the store says, once there
+    plain: bytes = b""                         # decoded and otherwise untouched
 
     @property
     def name(self):
@@ -368,10 +368,10 @@ def hour_path(when):
     return when.strftime("%Y/%m/%d/%H")
 
 
-def now_hour(offset_hours=0):
-    """The current hour's path in UTC, or that of some hours away."""
-    now = datetime.datetime.now(datetime.timezone.utc)
-    return hour_path(now + datetime.timedelta(hours=offset_hours))
+def now_hour(offset_hours=0, zone=datetime.timezone.utc):
+    """The current hour's path, or that of some hours away."""
+    now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=offset_hours)
+    return hour_path(now.astimezone(zone))
 
 
 def delivery_key(rng, hour, extension, version=1):
@@ -387,7 +387,8 @@ def delivery(rng, hour, events=None, joiner=None, compression=None, modified=0):
     join = JOINERS[joiner or rng.choice(sorted(JOINERS))]
     compress, extension = COMPRESSIONS[compression or rng.choice(sorted(COMPRESSIONS))]
     key = delivery_key(rng, hour, extension, version=rng.choice([1, 9, 10]))
-    return Delivery(key, compress(join(events)), [line_of(e) for e in events], modified)
+    data = join(events)
+    return Delivery(key, compress(data), [line_of(e) for e in events], modified, data)
 
 
 def empty_delivery(rng, hour, modified=0):
@@ -522,7 +523,7 @@ def damaged_delivery(rng, hour, damage, modified=0):
     events = [serialized(rng, rng.choice(KINDS)(rng)) for _ in range(30)]
     stored, decoded = DAMAGES[damage](events, b"".join(events))
     key = delivery_key(rng, hour, f".{damage}")
-    return Delivery(key, stored, _whole_lines(events, decoded), modified, damaged=True)
+    return Delivery(key, stored, _whole_lines(events, decoded), modified, b"".join(events)[:decoded])
 
 
 def generator(seed):
