@@ -1,6 +1,7 @@
 """kill -9 of the serving process is not seen by readers: no error, no changed inode, no lost or
 repeated byte. KILLS sets how often (100)."""
 
+import mmap
 import os
 import random
 import subprocess
@@ -168,7 +169,6 @@ def test_a_kill_in_the_middle_of_appends(store, make_mount, rng, hour):
 
 
 def test_a_mapped_log_outlives_its_server(local, make_mount, rng, old_hour):
-    import mmap
     one = corpus.big_delivery(rng, old_hour, 3 << 20)
     local.put_all([one])
     mount = make_mount(local)

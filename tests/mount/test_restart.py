@@ -9,7 +9,8 @@ import time
 
 import corpus
 import pytest
-from mount import MountFailed, assert_same, is_mounted, wait_until
+import stores
+from mount import MountFailed, assert_same, is_mounted, pids_naming, wait_until
 
 
 def logs(mount, hours):
@@ -153,7 +154,6 @@ def test_a_second_daemon_on_the_same_cache_says_so_and_ends(local, make_mount, r
 
 
 def test_a_cache_of_another_source_is_refused(local, folder, make_mount, rng, hour):
-    import stores
     one = corpus.delivery(rng, hour)
     local.put_all([one])
     mount = make_mount(local)
@@ -201,5 +201,5 @@ def test_the_background_mount_leaves_nothing_open(local, make_mount, rng, hour):
     mount.process = subprocess.Popen(["true"])
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert is_mounted(mount.path)
-    for pid in [mount._find_keeper()]:
+    for pid in pids_naming(mount.path):
         assert os.readlink(f"/proc/{pid}/cwd") == "/"
