@@ -83,7 +83,7 @@ def test_find(ground):
     assert sizes == {h: str(len(expected)) for h, expected in ground.expected.items()}
     exact = len(ground.expected[ground.hours[1]])
     assert ground.run(f"find 2026/0* -size {exact}c").decode().split() == [
-        f"2026/01/05/08/macie.ndjson"]
+        "2026/01/05/08/macie.ndjson"]
     assert ground.run("find 2026/0* -newermt '1 day ago' -type f").count(b"\n") == 3
 
 
