@@ -19,31 +19,35 @@ struct profile_provider {
     struct shared_file config;
 };
 
-/* The keys of the profile in one file. Returns 0; -ENOENT and -ESRCH as profile_file_lookup does
- * for the key id; or an error with a fault. */
+static int look_up(const struct profile_provider *provider, const struct shared_file *file,
+                   const char *name, char **ret, struct fault *fault) {
+    int err = shared_file_lookup(file, provider->profile, name, ret);
+    return err == -ENOMEM ? fault_set(fault, err, "no memory for credentials") : err;
+}
+
+/* The keys of the profile in one file. Returns 0; -ENOENT where it has no key id, -ESRCH where
+ * there is no such profile; or another error with a fault. */
 static int get_from(const struct profile_provider *provider, const struct shared_file *file,
                     struct credentials *ret, struct fault *fault) {
     struct credentials found = {0};
-    int err =
-        shared_file_lookup(file, provider->profile, "aws_access_key_id", &found.access_key_id);
-    if (err == -ENOENT || err == -ESRCH)
-        return err;
-    if (!err)
-        err = shared_file_lookup(file, provider->profile, "aws_secret_access_key",
-                                 &found.secret_access_key);
-    if (err == -ENOENT)
-        err = fault_set(fault, -EACCES,
-                        "%s in %s has an aws_access_key_id, but no aws_secret_access_key",
-                        provider->name, file->path);
-    if (!err)
-        err =
-            shared_file_lookup(file, provider->profile, "aws_session_token", &found.session_token);
-    if (!err || err == -ENOENT) {
-        *ret = found;
-        return 0;
+    int err = look_up(provider, file, "aws_access_key_id", &found.access_key_id, fault);
+    if (!err) {
+        err = look_up(provider, file, "aws_secret_access_key", &found.secret_access_key, fault);
+        if (err == -ENOENT)
+            err = fault_set(fault, -EACCES,
+                            "%s in %s has an aws_access_key_id, but no aws_secret_access_key",
+                            provider->name, file->path);
     }
-    credentials_clear(&found);
-    return err == -ENOMEM ? fault_set(fault, err, "no memory for credentials") : err;
+    if (!err) {
+        err = look_up(provider, file, "aws_session_token", &found.session_token, fault);
+        if (err == -ENOENT)
+            err = 0;
+    }
+    if (err)
+        credentials_clear(&found);
+    else
+        *ret = found;
+    return err;
 }
 
 static int get_locked(struct profile_provider *provider, struct credentials *ret,
