@@ -113,9 +113,6 @@ bool refused_now(struct hours *hours, const struct object *object);
 
 void hours_disk_result(struct hours *hours, int err);
 
-/* Tells of an error, unless the same was told within TOLD_MS. */
-void hours_tell_once(struct hours *hours, const char *text);
-
 /* Whether the error says that the network is away, rather than that something is wrong. */
 bool is_away(int err);
 

@@ -15,7 +15,7 @@ bool is_full(int err) {
     return err == -ENOSPC || err == -EDQUOT;
 }
 
-void hours_tell_once(struct hours *hours, const char *text) {
+bool hours_tell_once(struct hours *hours, const char *text) {
     uint64_t digest = key_digest(text, "").key[0];
     int64_t now = clock_ms();
     pthread_mutex_lock(&hours->lock);
@@ -31,6 +31,7 @@ void hours_tell_once(struct hours *hours, const char *text) {
     pthread_mutex_unlock(&hours->lock);
     if (news)
         hours->options.tell(REPORT_ERROR, "%s", text);
+    return news;
 }
 
 /* Sets a flag. Returns whether that changed it. */

@@ -82,6 +82,9 @@ int hours_blob(struct hours *hours, hour_t hour, const struct object *object,
  */
 int64_t hours_offer(struct hours *hours, struct hour_listing *listing);
 
+/* Tells of an error, unless the same was told lately. Returns whether it did. */
+bool hours_tell_once(struct hours *hours, const char *text);
+
 /* For the watcher: how a request to the source ended; tells when the source goes away and comes. */
 void hours_source_result(struct hours *hours, int err, const struct fault *fault);
 
