@@ -109,15 +109,6 @@ _Noreturn static void be_server(struct keeper *keeper, const struct server *serv
     _exit(outcome->err ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
-/* Returns the server's process id or a negative errno. */
-static pid_t start_server(struct keeper *keeper, const struct server *server, unsigned restarts) {
-    keeper->lasting->outcome = (struct outcome){0};
-    pid_t pid = fork();
-    if (pid == 0)
-        be_server(keeper, server, restarts);
-    return pid < 0 ? -errno : pid;
-}
-
 /* --- waiting -----------------------------------------------------------------------------------
  */
 
@@ -175,13 +166,19 @@ static void end_server(struct keeper *keeper, pid_t pid) {
 /* --- how a server ended ------------------------------------------------------------------------
  */
 
-static bool ended_orderly(int status) {
-    if (WIFSIGNALED(status))
-        return WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGINT;
-    return WEXITSTATUS(status) == EXIT_SUCCESS;
+enum end { ENDED_ORDERLY, DIED, KILLED };
+
+/* SIGKILL of a server that was serving is somebody's will, and no sign that the next will fail. */
+static enum end end_of(const struct keeper *keeper, int status, unsigned restarts) {
+    if (!WIFSIGNALED(status))
+        return WEXITSTATUS(status) == EXIT_SUCCESS ? ENDED_ORDERLY : DIED;
+    if (WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGINT)
+        return ENDED_ORDERLY;
+    bool was_ready = atomic_load(&keeper->lasting->ready) == restarts + 1;
+    return was_ready && WTERMSIG(status) == SIGKILL ? KILLED : DIED;
 }
 
-/* Why a server that did not end orderly died. The server's own sentence comes first. */
+/* Why a server died. Its own sentence comes first. */
 static void explain_death(struct outcome *outcome, int status) {
     struct fault *fault = &outcome->fault;
     if (WIFSIGNALED(status))
@@ -194,6 +191,32 @@ static void explain_death(struct outcome *outcome, int status) {
         fault_set(fault, outcome->err, "the serving process failed: %s", strerror(-outcome->err));
 }
 
+/* Runs one server to its end. Where it died, the outcome tells why. */
+static enum end run_server(struct keeper *keeper, const struct server *server, unsigned restarts) {
+    struct outcome *outcome = &keeper->lasting->outcome;
+    *outcome = (struct outcome){0};
+    pid_t pid = fork();
+    if (pid == 0)
+        be_server(keeper, server, restarts);
+    if (pid < 0) {
+        outcome->err = fault_set(&outcome->fault, -errno, "cannot start a serving process: %s",
+                                 strerror(errno));
+        return DIED;
+    }
+    /* The first server still needs stdio; the keeper does not. */
+    if (restarts == 0 && !keeper->foreground)
+        stdio_to_null();
+    int status;
+    if (await(keeper, pid, -1, &status) == END_ASKED) {
+        end_server(keeper, pid);
+        return ENDED_ORDERLY;
+    }
+    enum end end = end_of(keeper, status, restarts);
+    if (end != ENDED_ORDERLY)
+        explain_death(outcome, status);
+    return end;
+}
+
 /* A failed start is told to whoever waits for the mount: in the background not to our caller. */
 static int give_up(struct keeper *keeper, const struct outcome *outcome, struct fault *fault) {
     mountpoint_unmount(keeper->mountpoint);
@@ -201,13 +224,6 @@ static int give_up(struct keeper *keeper, const struct outcome *outcome, struct 
         return fault_set(fault, outcome->err, "%s", outcome->fault.text);
     tell_caller(keeper->caller, outcome);
     return 0;
-}
-
-/* The same for a call that failed. */
-static int give_up_for(struct keeper *keeper, const char *what, int err, struct fault *fault) {
-    struct outcome outcome = {.err = err};
-    fault_set(&outcome.fault, err, "%s: %s", what, strerror(-err));
-    return give_up(keeper, &outcome, fault);
 }
 
 /* Milliseconds to wait before the next server, after so many quick deaths in a row. */
@@ -219,42 +235,25 @@ static long long pause_ms(unsigned quick_deaths) {
     return ms < PAUSE_MAX_MS ? ms : PAUSE_MAX_MS;
 }
 
-/* SIGKILL of a server that was serving is somebody's will, and no sign that the next will fail. */
-static bool died_by_itself(const struct keeper *keeper, int status, unsigned restarts) {
-    bool was_ready = atomic_load(&keeper->lasting->ready) == restarts + 1;
-    return !(was_ready && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-}
-
 /* --- the keeper --------------------------------------------------------------------------------
  */
 
 static int keep(struct keeper *keeper, const struct server *server, struct fault *fault) {
-    take_signals(keeper);
+    const struct outcome *outcome = &keeper->lasting->outcome;
     unsigned quick_deaths = 0;
+    take_signals(keeper);
     for (unsigned restarts = 0;; restarts++) {
         long long started = now_ms();
-        pid_t pid = start_server(keeper, server, restarts);
-        if (pid < 0)
-            return give_up_for(keeper, "cannot start a serving process", pid, fault);
-        /* The first server still needs stdio; the keeper does not. */
-        if (restarts == 0 && !keeper->foreground)
-            stdio_to_null();
-        int status;
-        if (await(keeper, pid, -1, &status) == END_ASKED) {
-            end_server(keeper, pid);
-            return 0;
-        }
-        if (ended_orderly(status))
+        enum end end = run_server(keeper, server, restarts);
+        if (end == ENDED_ORDERLY)
             break;
-        struct outcome *outcome = &keeper->lasting->outcome;
-        explain_death(outcome, status);
         if (atomic_load(&keeper->lasting->ready) == 0)
             return give_up(keeper, outcome, fault);
         if (server->replaced)
             server->replaced(server->ctx, outcome->fault.text);
-        bool quick = now_ms() - started < QUICK_DEATH_MS;
-        quick_deaths = quick && died_by_itself(keeper, status, restarts) ? quick_deaths + 1 : 0;
-        if (await(keeper, 0, pause_ms(quick_deaths), &status) == END_ASKED)
+        bool quick = end == DIED && now_ms() - started < QUICK_DEATH_MS;
+        quick_deaths = quick ? quick_deaths + 1 : 0;
+        if (await(keeper, 0, pause_ms(quick_deaths), NULL) == END_ASKED)
             break;
     }
     mountpoint_unmount(keeper->mountpoint);
@@ -293,8 +292,11 @@ static int keep_in_background(struct keeper *keeper, const struct server *server
     close(pipe[0]);
     keeper->caller = pipe[1];
     setsid();
-    if (chdir("/") < 0)
-        return give_up_for(keeper, "cannot change to /", -errno, fault);
+    if (chdir("/") < 0) {
+        struct outcome outcome = {.err = -errno};
+        fault_set(&outcome.fault, 0, "cannot change to /: %s", strerror(errno));
+        return give_up(keeper, &outcome, fault);
+    }
     return keep(keeper, server, fault);
 }
 
