@@ -13,7 +13,8 @@
  * kernel ignores the second answer.
  *
  * A thread serves one request at a time and may wait in it (for an old hour to be fetched). When no
- * thread is left that reads, another is started, up to CHANNEL_SLOTS.
+ * thread is left that reads, another is started, up to CHANNEL_SLOTS. A request whose reader was
+ * interrupted (Ctrl-C) while the server died is answered -EINTR by the next one.
  *
  * Sources: linux/fuse.h; libfuse 3.14's fuse_lowlevel.h (fuse_session_custom_io,
  * fuse_session_process_buf).
@@ -21,10 +22,6 @@
 #ifndef MACIEFS_CHANNEL_H
 #define MACIEFS_CHANNEL_H
 
-#include <maciefs/fault.h>
-#include <stdbool.h>
-
-#define FUSE_USE_VERSION 314
 #include <fuse3/fuse_lowlevel.h>
 
 #define CHANNEL_SLOTS 1024
@@ -39,9 +36,11 @@ int channel_new(int fd, struct channel **ret);
 
 /*
  * In a server: serves what the slots hold, then what the kernel sends, with the operations of
- * `session` (made by fuse_session_new, not mounted).
- * Calls `ready` once INIT has been answered. Returns 0 when the file system was unmounted, else a
- * negative errno.
+ * `session` (made by fuse_session_new, not mounted). An operation has replied when it returns.
+ * Calls `ready` once INIT has been answered.
+ *
+ * Returns 0 when the file system was unmounted; else a negative errno, with threads that may still
+ * be serving: the process has to end then, and the next server takes over.
  */
 int channel_serve(struct channel *channel, struct fuse_session *session, void (*ready)(void *),
                   void *ctx);

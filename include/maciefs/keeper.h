@@ -18,14 +18,25 @@
 
 struct channel;
 
-/* What a server process does; called in the child. */
+/* What the keeper gives each server. */
+struct server_start {
+    struct channel *channel;
+    void *shared;             /* server.shared_size bytes; zeroed for the first server */
+    unsigned restarts;        /* servers that died before this one */
+    void (*ready)(void *ctx); /* for channel_serve */
+    void *ready_ctx;
+};
+
 struct server {
     /*
-     * Serves until the file system is unmounted. Returns the process's exit status: 0 when it was.
-     * Hands `ready` to channel_serve.
+     * What a server process does; called in the child, which ends when it returns. SIGPIPE is
+     * ignored there; stdio leads nowhere from `ready` on, unless in the foreground.
+     * Returns 0 when the file system was unmounted, else a negative errno with a fault, which the
+     * keeper hands on: the server does not log it.
      */
-    int (*serve)(void *ctx, struct channel *channel, void (*ready)(void *), void *ready_ctx,
-                 void *shared);
+    int (*serve)(void *ctx, const struct server_start *start, struct fault *fault);
+    /* Tells, in the keeper, why a server died that is now replaced: one sentence. May be NULL. */
+    void (*replaced)(void *ctx, const char *why);
     void *ctx;
     size_t shared_size; /* bytes of memory that every server after it finds as it was left */
 };
@@ -33,25 +44,29 @@ struct server {
 struct keeper;
 
 /*
- * Mounts on config->mountpoint (as root by mount(2), else through fusermount3), named `source` in
- * /proc/mounts, type fuse.maciefs, read-only. Returns 0; or -EPERM, -EBUSY, -ENODEV (no /dev/fuse),
- * -ENOENT (no fusermount3) and others, with a fault. No thread may run yet.
+ * Mounts as mountpoint_mount does, with its errors. No thread may run yet.
  */
 int keeper_mount(const struct config *config, const char *source, struct keeper **ret,
                  struct fault *fault);
 
 /*
- * Starts the server and keeps it running until the file system is unmounted, or SIGTERM, SIGINT or
- * SIGHUP asks for that. In the background (config->foreground is false) the calling process returns
- * from here as soon as the mount works, with KEEPER_PARENT, and the keeper goes on as a process of
- * its own, detached from the terminal, logging to syslog. A server that cannot start at all makes
- * this fail, unmounted.
- * Returns 0 after an orderly end; KEEPER_PARENT; or a negative errno with a fault.
+ * Starts the server and keeps one running until the file system is unmounted, or SIGTERM, SIGINT or
+ * SIGHUP asks for that (those that were ignored stay so); SIGTERM to the server ends all as well.
+ * A server that dies before any was ready is not replaced: that is this call's failure, unmounted.
+ * Later ones that die within a second, three in a row and more, are replaced after a pause that
+ * grows to 5 s; one killed by SIGKILL when it was ready does not count as such.
+ *
+ * In the background (config->foreground is false) the calling process returns from here as soon as
+ * the mount works, with KEEPER_PARENT, and the keeper goes on as a process of its own, detached
+ * from the terminal. A failure to start is told to the caller alone: the keeper returns 0 then.
+ *
+ * Returns 0 after an orderly end; KEEPER_PARENT; or a negative errno with a fault. The three
+ * signals are left blocked.
  */
 #define KEEPER_PARENT 1
 int keeper_run(struct keeper *keeper, const struct server *server, struct fault *fault);
 
-/* Unmounts if it is still mounted, and frees. Accepts NULL. */
+/* Unmounts if it is still mounted (after KEEPER_PARENT: not), and frees. Accepts NULL. */
 void keeper_free(struct keeper *keeper);
 
 #endif
