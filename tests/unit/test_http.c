@@ -130,7 +130,7 @@ static void sends_the_path_as_it_is_and_the_headers(void **state) {
     const char *head = f->server.requests[0];
     const char *line = "GET /a/../b//c/./%2E%2e/+%20?x=%2F.. HTTP/1.1\r\n";
     assert_int_equal(strncmp(head, line, strlen(line)), 0);
-    assert_non_null(strstr(head, "\r\nhost: the-host\r\n"));
+    assert_non_null(strcasestr(head, "\r\nhost: the-host\r\n"));
     assert_non_null(strstr(head, "\r\nx-amz-date: now\r\n"));
     assert_non_null(strstr(head, "\r\nUser-Agent: maciefs/" MACIEFS_VERSION "\r\n"));
     assert_null(strcasestr(head, "accept-encoding"));
@@ -361,10 +361,6 @@ int main(void) {
         TEST(stop_ends_all),
         cmocka_unit_test(accepts_null),
     };
-    unsetenv("http_proxy");
-    unsetenv("https_proxy");
-    unsetenv("all_proxy");
-    unsetenv("ALL_PROXY");
-    unsetenv("HTTPS_PROXY");
+    setenv("no_proxy", "*", 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
