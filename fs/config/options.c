@@ -15,6 +15,7 @@
 #define NAME_LEN_MAX 64 /* of an option; none is as long */
 #define SLIPS_MAX 2     /* letters that may be wrong in a name that is still recognized */
 #define HELP_TEXT_MAX 8192
+#define LETTERS_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 /* ---- What each option takes ---- */
 
@@ -34,18 +35,20 @@ static bool has_control(const char *text) {
     return false;
 }
 
-/* Nothing before the host (a name and password would stand there), nothing behind the port. */
+/* Nothing before the host, where a name and password would stand, and no query. */
 static int set_endpoint(struct config *config, const char *value) {
     size_t scheme = strncmp(value, "http://", 7) == 0    ? 7
                     : strncmp(value, "https://", 8) == 0 ? 8
                                                          : 0;
     const char *host = value + scheme;
-    size_t len =
-        strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:[]");
-    bool slash = host[len] == '/';
-    if (!scheme || len == 0 || host[0] == ':' || host[len + slash])
+    size_t host_len = strspn(host, LETTERS_DIGITS "-._:[]");
+    size_t path_len = strspn(host + host_len, LETTERS_DIGITS "-._~%+:/");
+    size_t len = scheme + host_len + path_len;
+    if (!scheme || !host_len || host[0] == ':' || value[len] || (path_len && host[host_len] != '/'))
         return -EINVAL;
-    char *copy = strndup(value, scheme + len);
+    while (value[len - 1] == '/')
+        len--;
+    char *copy = strndup(value, len);
     if (!copy)
         return -ENOMEM;
     free(config->endpoint);
@@ -64,7 +67,7 @@ static int set_addressing(struct config *config, const char *value) {
 }
 
 static int set_region(struct config *config, const char *value) {
-    size_t len = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
+    size_t len = strspn(value, LETTERS_DIGITS "-_");
     if (len == 0 || len > NAME_LEN_MAX || value[len])
         return -EINVAL;
     return replace(&config->region, value);
