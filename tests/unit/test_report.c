@@ -26,6 +26,9 @@ void syslog(int priority, const char *format, ...) __attribute__((format(printf,
 void __syslog_chk(int priority, int flag, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+static void keep_syslog(int priority, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
 static void keep_syslog(int priority, const char *format, va_list args) {
     syslog_calls++;
     syslog_priority = priority;
