@@ -24,7 +24,9 @@ def wait_until(what, condition):
 
 
 def environment(server):
-    return dict(os.environ, AWS_ACCESS_KEY_ID=server.access_key,
+    """The server's credentials, and nothing that the user has set for AWS."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return dict(clean, AWS_ACCESS_KEY_ID=server.access_key,
                 AWS_SECRET_ACCESS_KEY=server.secret_key, AWS_REGION=bare.REGION)
 
 
@@ -93,7 +95,8 @@ def maciefs(server, prefix, peaks, *options, endpoint=None):
 @contextlib.contextmanager
 def foreground(command, mountpoint, env):
     """Runs a program that mounts and stays; ends it after unmounting."""
-    process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL)
     try:
         wait_until(f"{command[0]} mounts", lambda: os.path.ismount(mountpoint) or process.poll())
         if not os.path.ismount(mountpoint):
