@@ -103,11 +103,12 @@ fuzz: fuzzers
 bench: all benches
 	tests/bench/run
 
+CODE = $(shell find fs include tests -name '*.[ch]')
 format:
-	clang-format -i $$(git ls-files '*.c' '*.h')
+	clang-format -i $(CODE)
 
 lint:
-	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
+	clang-format --dry-run -Werror $(CODE)
 
 install: all
 	install -D -m 755 $(BUILD)/maciefs $(DESTDIR)$(PREFIX)/bin/maciefs
@@ -116,11 +117,13 @@ install: all
 	install -D -m 644 scripts/maciefs.1 $(DESTDIR)$(PREFIX)/share/man/man1/maciefs.1
 	install -D -m 644 scripts/completions/maciefs.bash \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/maciefs
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/maciefs/systemd scripts/systemd/*
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/maciefs $(DESTDIR)/sbin/mount.fuse.maciefs \
 	    $(DESTDIR)$(PREFIX)/share/man/man1/maciefs.1 \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/maciefs
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/maciefs/systemd
 
 clean:
 	rm -rf .build
