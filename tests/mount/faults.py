@@ -83,7 +83,8 @@ class FaultServer:
         self.key_style = KEY_STYLES[key_style]
         self.region = region
         self.page = page
-        self.clock_skew = 0
+        self.clock_skew = 0           # seconds that its clock is ahead
+        self.content_encoding = None  # header of every object
         self.objects = {}
         self.requests = []
         self.faults = []
@@ -273,6 +274,8 @@ class _Handler(BaseHTTPRequestHandler):
             return 412, {}, _error_xml("PreconditionFailed", "A condition did not hold").encode()
         headers = {"ETag": f'"{stored.etag}"', "Accept-Ranges": "bytes",
                    "Last-Modified": self.date_time_string(stored.modified)}
+        if self.owner.content_encoding:
+            headers["Content-Encoding"] = self.owner.content_encoding
         span = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
         if not span:
             return 200, headers, stored.body
