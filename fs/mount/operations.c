@@ -86,8 +86,7 @@ static void op_getattr(fuse_req_t fuse, fuse_ino_t id, struct fuse_file_info *in
     (void)info;
     if (!begin(&request, fuse, id))
         return;
-    int err =
-        tree_attributes(request.tree, &request.node, true, &attributes, &request.patience);
+    int err = tree_attributes(request.tree, &request.node, true, &attributes, &request.patience);
     end_waiting(&request);
     if (err)
         fuse_reply_err(fuse, -err);
@@ -122,10 +121,9 @@ static void op_read(fuse_req_t fuse, fuse_ino_t id, size_t size, off_t offset,
         return;
     size_t len = size < READ_MAX ? size : READ_MAX;
     uint8_t *bytes = malloc(len ? len : 1);
-    ssize_t n = bytes && offset >= 0
-                    ? tree_read(request.tree, &request.node, (uint64_t)offset, bytes, len,
-                                &request.patience)
-                    : -ENOMEM;
+    ssize_t n = bytes && offset >= 0 ? tree_read(request.tree, &request.node, (uint64_t)offset,
+                                                 bytes, len, &request.patience)
+                                     : -ENOMEM;
     end_waiting(&request);
     if (n < 0)
         fuse_reply_err(fuse, (int)-n);
@@ -149,8 +147,8 @@ enum { PLACE_SELF = 1, PLACE_PARENT, PLACES_BEFORE = 2 };
 static bool add_entry(struct listing_buffer *buffer, const char *name, uint64_t id, mode_t type,
                       uint64_t place) {
     struct stat attributes = {.st_ino = id, .st_mode = type};
-    size_t n = fuse_add_direntry(buffer->fuse, buffer->at + buffer->len,
-                                 buffer->size - buffer->len, name, &attributes, (off_t)place);
+    size_t n = fuse_add_direntry(buffer->fuse, buffer->at + buffer->len, buffer->size - buffer->len,
+                                 name, &attributes, (off_t)place);
     if (n > buffer->size - buffer->len)
         return false;
     buffer->len += n;
