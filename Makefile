@@ -4,6 +4,7 @@
 # undefined), tsan (thread), fuzz. `make VARIANT=asan` builds that one.
 
 VARIANT ?= release
+Q := $(if $(V),,@)# V=1 shows the commands
 BUILD := .build/$(VARIANT)
 PREFIX ?= /usr/local
 VERSION := 0.1.0
@@ -64,19 +65,20 @@ help:
 	@echo 'make install      install into PREFIX (default /usr/local) and mount(8)'"'"'s helper into /sbin'
 
 $(BUILD)/maciefs: $(MAIN) $(OBJECTS)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo '$(VARIANT)  $<'
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 unit-tests: $(UNIT_TESTS)
 
@@ -89,7 +91,7 @@ test: $(UNIT_TESTS)
 ifeq ($(VARIANT),fuzz)
 .build/fuzz/bin/%: $(BUILD)/tests/fuzz/%.o $(OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 fuzzers: $(FUZZERS)
 else
 fuzzers:
@@ -103,11 +105,12 @@ fuzz: fuzzers
 bench: all benches
 	tests/bench/run
 
+CODE = $(shell find fs include tests -name '*.[ch]')
 format:
-	clang-format -i $$(git ls-files '*.c' '*.h')
+	clang-format -i $(CODE)
 
 lint:
-	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
+	clang-format --dry-run -Werror $(CODE)
 
 install: all
 	install -D -m 755 $(BUILD)/maciefs $(DESTDIR)$(PREFIX)/bin/maciefs
@@ -116,11 +119,13 @@ install: all
 	install -D -m 644 scripts/maciefs.1 $(DESTDIR)$(PREFIX)/share/man/man1/maciefs.1
 	install -D -m 644 scripts/completions/maciefs.bash \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/maciefs
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/maciefs/systemd scripts/systemd/*
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/maciefs $(DESTDIR)/sbin/mount.fuse.maciefs \
 	    $(DESTDIR)$(PREFIX)/share/man/man1/maciefs.1 \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/maciefs
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/maciefs/systemd
 
 clean:
 	rm -rf .build

@@ -1,3 +1,103 @@
-int main(void) {
+/* Command line → source → mount → serve. */
+#include <maciefs/config.h>
+#include <maciefs/keeper.h>
+#include <maciefs/report.h>
+#include <maciefs/serve.h>
+#include <maciefs/source.h>
+#include <maciefs/store.h>
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * Many threads that allocate little would each get an arena of their own, and what they free would
+ * stay there: two are enough, and large buffers go back at once.
+ */
+static void bound_allocator(void) {
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+}
+
+/* The daemon leaves the folder that it was started in; these may be relative to it. */
+static void make_absolute(const char *variable) {
+    const char *path = getenv(variable);
+    char *absolute = path && path[0] != '/' ? realpath(path, NULL) : NULL;
+    if (absolute)
+        setenv(variable, absolute, 1);
+    free(absolute);
+}
+
+static void tell_replaced(void *ctx, const char *why) {
+    (void)ctx;
+    report(REPORT_ERROR, "%s; it was replaced, and readers see nothing of it", why);
+}
+
+/* Everything is known to work: mounts, and returns when it is unmounted or in the background. */
+static int mount_and_serve(const struct config *config, const struct source *source, int folder,
+                           struct fault *fault) {
+    char *prefix = strdup(source->prefix);
+    struct serve_options options = {.config = config, .prefix = prefix, .folder = folder};
+    const struct server server = {
+        .serve = serve,
+        .replaced = tell_replaced,
+        .ctx = &options,
+        .shared_size = sizeof(struct serve_shared),
+    };
+    struct keeper *keeper = NULL;
+    int err = keeper_mount(config, source->name, &keeper, fault);
+    if (!err)
+        err = keeper_run(keeper, &server, fault);
+    keeper_free(keeper);
+    free(prefix);
+    return err < 0 ? err : 0;
+}
+
+static int run(const struct config *config, struct fault *fault) {
+    struct source *source = NULL;
+    int err = hour_zone_set(config->timezone, fault);
+    if (!err)
+        err = source_open(config, &source, fault);
+    if (err)
+        return err;
+    int folder = store_lock(config->cache, source->name, fault);
+    err = folder < 0 ? folder : mount_and_serve(config, source, folder, fault);
+    source_free(source);
+    if (folder >= 0)
+        close(folder);
+    return err;
+}
+
+static int act(const struct config *config, struct fault *fault) {
+    switch (config->action) {
+    case CONFIG_HELP:
+        fputs(config_help(), stdout);
+        return 0;
+    case CONFIG_VERSION:
+        puts("maciefs " MACIEFS_VERSION);
+        return 0;
+    case CONFIG_NOTHING:
+        return 0;
+    case CONFIG_MOUNT:
+        report_open(!config->foreground, config->debug);
+        return run(config, fault);
+    }
     return 0;
+}
+
+int main(int argc, char **argv) {
+    struct config config = {0};
+    struct fault fault = {.text = ""};
+    bound_allocator();
+    make_absolute("AWS_SHARED_CREDENTIALS_FILE");
+    make_absolute("AWS_CONFIG_FILE");
+    int err = config_parse(argc, argv, &config, &fault);
+    if (!err)
+        err = act(&config, &fault);
+    if (err)
+        fprintf(stderr, "maciefs: %s\n", fault.text);
+    config_free(&config);
+    return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

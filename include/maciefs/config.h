@@ -4,6 +4,8 @@
  * All options stand in one table (fs/config/options.c): name, default, range, what it takes, one
  * line of help. `--help`, the errors and the parser are made from it.
  *
+ * Of an option that is given twice the later counts. A comma in a value is written "\,".
+ *
  * `rw` is refused, since the file system is read-only: but mount(8) writes `rw` in front of every
  * list that has no `ro`, and mount.fuse3 adds dev or nodev, suid or nosuid. A list that looks so,
  * or a call as mount.fuse.maciefs, is mount(8)'s own doing and is mounted read-only.
@@ -16,7 +18,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum config_action { CONFIG_MOUNT, CONFIG_HELP, CONFIG_VERSION };
+/* NOTHING: `mount -f`, which wants the arguments checked and no mount made. */
+enum config_action { CONFIG_MOUNT, CONFIG_HELP, CONFIG_VERSION, CONFIG_NOTHING };
 enum config_scheme { CONFIG_S3, CONFIG_FILE };
 enum config_addressing { CONFIG_PATH, CONFIG_VIRTUAL, CONFIG_AUTO };
 
@@ -51,13 +54,18 @@ struct config {
     bool umask_given;
     bool allow_other; /* default for root */
 
-    char *mount_options; /* what mount(8) knows and the kernel or libfuse takes: "nosuid,nodev,…" */
+    /*
+     * "ro,nosuid,nodev" and what of these was given, in its order, for mount(2) or fusermount3:
+     * exec, noexec, sync, async, dirsync, atime, noatime, and SELinux's context= and its kin.
+     */
+    char *mount_options;
 };
 
 /*
- * Parses a command line. Returns 0 and fills *ret, to be freed by config_free; or -EINVAL with a
- * fault that names the argument or option and says what it takes. Asks neither network nor disk,
- * but for the mount point, which must be a directory.
+ * Parses a command line. Returns 0 and fills *ret, to be freed by config_free; or -EINVAL (-ENOMEM)
+ * with a fault that names the argument or option and says what it takes. For HELP and VERSION
+ * nothing more than `action` is of use. Asks neither network nor disk, but for the mount point,
+ * which must be a directory, and not one inside a local SOURCE.
  */
 int config_parse(int argc, char *const argv[], struct config *ret, struct fault *fault);
 

@@ -37,35 +37,40 @@ struct credentials_provider *credentials_environment_new(void);
  * Static keys of a profile in the shared credentials file (AWS_SHARED_CREDENTIALS_FILE, else
  * ~/.aws/credentials), then in the config file (AWS_CONFIG_FILE, else ~/.aws/config), read again
  * when they change. `profile`: NULL for AWS_PROFILE's, else "default"; a profile that was named and
- * does not exist is an error that names the files it was looked for in. NULL without memory.
+ * has no keys is an error (-EACCES) that names the files it was looked for in. NULL without memory.
+ * May be asked from several threads.
  */
 struct credentials_provider *credentials_profile_new(const char *profile);
 
 /*
- * The providers in the CLI's order: a named `profile` goes before the environment, as it does
- * there. NULL without memory.
+ * The providers in the CLI's order. A `profile` named here takes the environment's place; one that
+ * AWS_PROFILE names is asked after the environment. -EACCES where none has any. NULL without
+ * memory.
  */
 struct credentials_provider *credentials_chain_new(const char *profile);
 
+/* As the provider's get; and -EINVAL for credentials with a control character in them. */
 int credentials_get(struct credentials_provider *provider, struct credentials *ret,
                     struct fault *fault);
 void credentials_provider_free(struct credentials_provider *provider); /* accepts NULL */
 
-/* Clears and frees the strings; accepts a zeroed one. */
+/* Clears and frees the strings. Accepts a zeroed one, and NULL. */
 void credentials_clear(struct credentials *credentials);
 
 /*
- * A setting of the profile ("region", "endpoint_url"), from the config file and then the
- * credentials file. Returns 0 and a string to be freed; -ENOENT where it is not set; or an error
- * with a fault.
+ * A setting of the profile ("region", "endpoint_url"), from the credentials file and then the
+ * config file, as the CLI overlays them. `profile` as in credentials_profile_new. Returns 0 and a
+ * string to be freed; -ENOENT where it is not set; or an error with a fault.
  */
 int profile_setting(const char *profile, const char *name, char **ret, struct fault *fault);
 
 /*
- * Looks a setting up in the text of a shared file: sections "[name]" or "[profile name]" (as
- * `prefixed` says; "[default]" in both), "name = value", comments that begin with '#' or ';',
- * indented lines that belong to the setting above. Returns 0 and a string to be freed; -ENOENT
- * where the section lacks it; -ESRCH where there is no such section; -ENOMEM.
+ * Looks a setting up in the text of a shared file: sections "[name]" or, where `prefixed`,
+ * "[profile name]" ("[default]" in both), "name = value" with names in any case, lines of comment
+ * that begin with '#' or ';', lines indented deeper than the setting above, which belong to it. The
+ * last of several settings holds; an empty one is as good as none. What is none of these is
+ * skipped. Returns 0 and a string to be freed; -ENOENT where the section lacks it; -ESRCH where
+ * there is no such section; -ENOMEM.
  */
 int profile_file_lookup(const char *text, size_t len, bool prefixed, const char *profile,
                         const char *name, char **ret);

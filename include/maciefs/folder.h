@@ -12,7 +12,10 @@
 
 #include <maciefs/source.h>
 
-/* Opens the source; the folder must exist. Errors: source_open's. */
+/*
+ * Makes the source without looking at the folder, which each call opens anew: listing one that is
+ * not there is -ENOENT. Errors: -ENOMEM.
+ */
 int folder_source_new(const struct config *config, struct source **ret, struct fault *fault);
 
 #endif

@@ -27,6 +27,7 @@ struct http_answer {
     int64_t date;           /* the server's clock, seconds since 1970; 0 where it does not say */
     unsigned retry_after_s; /* 0 where it does not say */
     char etag[128];         /* without quotes; "" for none */
+    bool etag_opaque;       /* encrypted by KMS or a customer's key: the ETag is no MD5 */
     char bucket_region[64]; /* x-amz-bucket-region; "" for none */
     struct buf error_body;  /* of an answer that is no 2xx: its first 64 KiB; freed by the caller */
 };
@@ -36,10 +37,12 @@ struct http_pool *http_pool_new(const struct http_options *options);
 
 /*
  * Sends GET `url` with `headers` (lines, without line ends; NULL-terminated) and hands the body of
- * a 2xx answer to `sink`. Returns 0 when a whole answer of any status came; -ETIMEDOUT or -ENETDOWN
- * where the server could not be reached or fell silent or the body was cut short (all worth a
- * retry); -EPROTO where TLS or HTTP itself failed (certificate, protocol); -ECANCELED after
- * http_pool_stop; or the sink's error. The fault names host and cause.
+ * a 2xx answer to `sink`. Returns 0 when a whole answer of any status came (of one that is no 2xx,
+ * as much of the body as is kept). Otherwise, worth a retry: -ENETDOWN where no answer began (name
+ * look-up, connecting, TLS handshake, silence), -ETIMEDOUT where one fell silent midway,
+ * -ECONNRESET where the connection broke or the body was cut short. Final: -EPROTO where TLS or
+ * HTTP itself failed (certificate, protocol, headers without end); -ECANCELED after http_pool_stop;
+ * -ENOMEM; or the sink's error. The fault names host, port and cause.
  */
 int http_get(struct http_pool *pool, const char *url, const char *const headers[], bytes_sink sink,
              void *ctx, struct http_answer *ret, struct fault *fault);

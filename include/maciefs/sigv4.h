@@ -22,8 +22,9 @@ struct sigv4_request {
     const char *path;  /* as it goes over the wire: encoded once, begins with '/' */
     const char *query; /* as it goes over the wire, without '?': encoded "name=value&…", in any
                           order; "" for none */
-    const struct sigv4_header *headers; /* all to be signed, host among them; any order; without the
-                                           x-amz-* headers that sigv4_sign adds */
+    const struct sigv4_header
+        *headers; /* all to be signed, each name once, host among them; any
+                     order; without the x-amz-* headers that sigv4_sign adds */
     size_t header_count;
     const char *payload_sha256; /* hex, or "UNSIGNED-PAYLOAD" */
     const char *region;
@@ -43,12 +44,15 @@ struct sigv4_signed {
     struct buf authorization;  /* "authorization: AWS4-HMAC-SHA256 Credential=…" */
 };
 
-/* Signs. Returns 0; -ENOMEM; -EINVAL where the request has too many parts (64 headers, 64 query
- * parameters). */
+/*
+ * Signs. Returns 0; -ENOMEM; -EMSGSIZE past 256 KiB of text; -EIO where OpenSSL fails; -EINVAL
+ * where the request has too many parts (64 headers, 64 query parameters), a control character would
+ * get into a header line, or the year has not four digits.
+ */
 int sigv4_sign(const struct sigv4_request *request, const struct credentials *credentials,
                struct sigv4_signed *ret);
 
-/* Clears and frees. Accepts a zeroed one. */
+/* Clears and frees. Accepts a zeroed one, and NULL. */
 void sigv4_free(struct sigv4_signed *signed_headers);
 
 /*

@@ -75,12 +75,21 @@ struct source {
 /*
  * Opens the source that the configuration names and looks whether it can serve: it is reachable,
  * may be listed, and has something under the prefix. A prefix works with and without its final '/':
- * whichever form has hours is taken (as it was written, where both have).
+ * whichever form has hours is taken (the folder, where both have), and the folder where none has
+ * and anything is in it. A whole bucket and a local folder may be empty.
  * Returns 0 and a source to be freed by source_free; or a negative errno and a fault that names
  * cause and cure: -EACCES credentials or rights, -ENOENT no such bucket, folder or prefix,
  * -EHOSTUNREACH or -ETIMEDOUT the network, -EINVAL wrong region or endpoint.
  */
 int source_open(const struct config *config, struct source **ret, struct fault *fault);
+
+/* How a source is made under exactly this prefix (NULL: as configured), asking nobody. */
+typedef int (*source_maker)(const struct config *config, const char *prefix, struct source **ret,
+                            struct fault *fault);
+
+/* source_open's search for the form of the prefix, over any kind of source. */
+int source_resolve(const struct config *config, source_maker make, struct source **ret,
+                   struct fault *fault);
 
 /*
  * As source_open, but takes `prefix` (of an earlier source_open) as it is and asks nobody: for a
@@ -117,8 +126,10 @@ void source_free(struct source *source);
 void listing_free(struct listing *listing);
 
 /*
- * For sources that build a page: each copies its text into the page's memory, which is bounded by
- * LISTING_PAGE_MAX entries. Return 0, -ENOMEM, or -EMSGSIZE past the bound.
+ * For sources that build a page, which starts zeroed: each copies its text into the page's memory.
+ * A key or ETag that is over-long or holds a NUL is counted in `skipped` instead. Return 0,
+ * -ENOMEM, or -EMSGSIZE past LISTING_PAGE_MAX entries (objects and folders) or for a token that no
+ * server would send.
  */
 int listing_add_object(struct listing *listing, const char *key, size_t key_len, uint64_t size,
                        int64_t modified, const char *etag);

@@ -8,19 +8,25 @@
  * `end` is to be taken back by whoever collects the lines, should the object end inside an event.
  *
  * What comes out, exactly:
- *  - Between events, white space, NUL, RS (RFC 7464), a byte order mark at the object's first byte
- *    and a comma right behind an event are dropped.
+ *  - Between events, white space (space, tab, CR, LF), NUL, RS (RFC 7464), byte order marks (UTF-8)
+ *    and the first comma behind an event are dropped.
  *  - '{' begins an event, which ends with the brace that balances it ('[' and ']' are not counted).
- *    Inside it, outside strings, a CR or LF and the white space that follows it are dropped; every
- *    other byte stays. '\n' is written behind it.
- *  - A '{' inside an event that can follow no token there (what stands before it is not ':', ',' or
- *    '['), or a raw LF inside a string, shows that the event was never whole: what was written of
- * it becomes a line of text and a new event, or line, begins there. So one broken event cannot
- *    swallow those behind it.
- *  - Anything else begins a line of text, which passes through unchanged to its newline (a CR
- * before the LF is dropped; a last line without one gets one; empty lines are dropped). Text that
- * stands on a line behind an event ends already where `{"` or `{}` (white space allowed between)
- * begins.
+ *    Strings stand between quotes; a quote behind an odd number of backslashes is none. Outside
+ *    strings, a CR or LF and the white space that follows it are dropped; every other byte stays.
+ *    '\n' is written behind it.
+ *  - Three things show that an event was never whole. What was written of it becomes a line of
+ * text, and something new begins there, so that one broken event does not swallow those behind it:
+ *      - a '{' outside strings that can follow no token (what stands before it, white space aside,
+ *        is not ':', ',' or '['): a new event begins with it;
+ *      - a `{"` inside a string (SPLIT_BLANKS_MAX of white space allowed between) whose quote, as
+ *        that string's end, is wrong: a line break stands before it, or behind it stands neither
+ *        white space nor one of `:,}]`. The event broke off inside a string; a new one begins
+ * there;
+ *      - a LF inside a string (a CR right before it is dropped, as in text).
+ *  - Anything else begins a line of text, which from there on passes through unchanged to its LF (a
+ *    CR right before the LF is dropped; a last line without LF gets one; empty lines are dropped).
+ *    Text that stands on a line behind an event ends already where `{"` or `{}` begins (as many
+ *    white space allowed between).
  *
  * The lines do not depend on how the bytes are cut into chunks.
  */
@@ -30,6 +36,9 @@
 #include <maciefs/bytes.h>
 #include <stdbool.h>
 
+/* The white space, in bytes, over which the splitter looks from a '{' to what follows it. */
+#define SPLIT_BLANKS_MAX 32
+
 /* Who collects the lines. Both return 0 or a negative errno, which ends the pass. */
 struct line_sink {
     bytes_sink write; /* the next bytes of the line under way */
@@ -38,17 +47,25 @@ struct line_sink {
     void *ctx;
 };
 
+enum splitter_state {
+    SPLITTER_BETWEEN,
+    SPLITTER_EVENT,
+    SPLITTER_TEXT,
+};
+
 /* In place; no memory of its own. The members are the splitter's. */
 struct splitter {
     struct line_sink sink;
-    uint8_t state;
-    uint8_t last;     /* the last byte of the event under way that is no white space */
-    uint8_t pending;  /* bytes of a sequence cut by the chunk's end */
-    bool after_event; /* no newline came since the event before */
-    bool escaped;
+    enum splitter_state state;
+    bool on_line;   /* an event ended on this line */
+    bool comma;     /* an event ended, and since then only what is dropped came */
+    bool dropping;  /* in an event: white space behind a line break */
+    bool in_string; /* in an event */
+    bool escaped;   /* in an event: an odd number of backslashes came last */
+    uint8_t last;   /* in an event: the last byte that is no white space */
     uint64_t depth;
-    uint64_t line_bytes; /* written since the last end */
-    uint8_t held[8];
+    uint8_t held_len;
+    uint8_t held[2 * SPLIT_BLANKS_MAX]; /* the end of the bytes so far, too few to decide on */
 };
 
 void splitter_init(struct splitter *splitter, const struct line_sink *sink);

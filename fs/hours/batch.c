@@ -1,0 +1,332 @@
+#include "hours_private.h"
+#include "store_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Objects of one batch that are fetched or wait for those before them. */
+#define WINDOW 32
+
+/* Bytes after which even a batch that nobody watches is committed. */
+#define COMMIT_BYTES (64u << 20)
+
+enum item_state { ITEM_QUEUED, ITEM_FETCHED, ITEM_FAILED };
+
+struct item {
+    struct task task; /* the first member: a task is its item */
+    struct batch *batch;
+    struct object object; /* its key is the item's own */
+    uint64_t offset, length;
+    uint32_t crc32; /* what the journal says, for restoring */
+    enum item_state state;
+    struct fetched fetched;
+    struct spool spool;
+};
+
+struct batch {
+    struct batch *next;
+    struct hours *hours;
+    struct batch_options options;
+    struct item *items;
+    size_t count, cap;
+    size_t submitted;
+    size_t written;       /* items that are done with */
+    size_t running;       /* tasks submitted and not ended */
+    bool writing;         /* some thread is the writer */
+    uint64_t uncommitted; /* bytes */
+    int err;              /* ends the batch */
+    struct fault fault;
+};
+
+static bool is_busy(struct hours *hours, hour_t hour) {
+    for (struct batch *batch = hours->batches; batch; batch = batch->next)
+        if (batch->options.hour == hour)
+            return true;
+    return false;
+}
+
+int batch_new(struct hours *hours, const struct batch_options *options, struct batch **ret) {
+    struct batch *batch = calloc(1, sizeof *batch);
+    if (!batch)
+        return -ENOMEM;
+    batch->hours = hours;
+    batch->options = *options;
+    pthread_mutex_lock(&hours->lock);
+    bool busy = is_busy(hours, options->hour);
+    if (!busy) {
+        batch->next = hours->batches;
+        hours->batches = batch;
+    }
+    pthread_mutex_unlock(&hours->lock);
+    if (busy) {
+        free(batch);
+        return -EBUSY;
+    }
+    *ret = batch;
+    return 0;
+}
+
+int batch_wait(struct hours *hours, hour_t hour, struct patience *patience) {
+    pthread_mutex_lock(&hours->lock);
+    while (is_busy(hours, hour) && !atomic_load(&patience->lost))
+        pthread_cond_wait(&hours->changed, &hours->lock);
+    int err = is_busy(hours, hour) ? -EINTR : 0;
+    pthread_mutex_unlock(&hours->lock);
+    return err;
+}
+
+bool batch_is_busy(struct hours *hours, hour_t hour) {
+    pthread_mutex_lock(&hours->lock);
+    bool busy = is_busy(hours, hour);
+    pthread_mutex_unlock(&hours->lock);
+    return busy;
+}
+
+size_t batch_count(const struct batch *batch) {
+    return batch->count;
+}
+
+static int grow(struct batch *batch) {
+    size_t cap = batch->cap ? batch->cap * 2 : 16;
+    struct item *items = realloc(batch->items, cap * sizeof *items);
+    if (!items)
+        return -ENOMEM;
+    batch->items = items;
+    batch->cap = cap;
+    return 0;
+}
+
+int batch_add(struct batch *batch, const struct object *object, const struct journal_entry *entry) {
+    if (batch->count == batch->cap && grow(batch) < 0)
+        return -ENOMEM;
+    char *key = strdup(object->key);
+    if (!key)
+        return -ENOMEM;
+    struct item *item = &batch->items[batch->count++];
+    *item = (struct item){.object = *object};
+    item->object.key = key;
+    if (entry) {
+        item->offset = entry->offset;
+        item->length = entry->length;
+        item->crc32 = entry->crc32;
+    }
+    return 0;
+}
+
+static void remove_from_hours(struct batch *batch) {
+    struct batch **at = &batch->hours->batches;
+    pthread_mutex_lock(&batch->hours->lock);
+    while (*at != batch)
+        at = &(*at)->next;
+    *at = batch->next;
+    pthread_cond_broadcast(&batch->hours->changed);
+    pthread_mutex_unlock(&batch->hours->lock);
+}
+
+void batch_cancel(struct batch *batch) {
+    remove_from_hours(batch);
+    for (size_t i = 0; i < batch->count; i++)
+        free((char *)batch->items[i].object.key);
+    free(batch->items);
+    free(batch);
+}
+
+/* An error that has to do with one object and not with the way to it. */
+static bool is_of_object(int err) {
+    return err == -EACCES || err == -ENOENT || err == -ESTALE || err == -EIO || err == -EINVAL ||
+           err == -ENOSYS;
+}
+
+static void fail(struct batch *batch, int err, const struct fault *fault) {
+    pthread_mutex_lock(&batch->hours->lock);
+    if (!batch->err) {
+        batch->err = err;
+        batch->fault = *fault;
+    }
+    pthread_mutex_unlock(&batch->hours->lock);
+}
+
+/* An object that is gone or was replaced since it was listed is the next listing's affair. */
+static void leave_for_later(struct batch *batch, struct item *item, int err,
+                            const struct fault *fault) {
+    struct hours *hours = batch->hours;
+    if (err == -ENOENT || err == -ESTALE)
+        return;
+    atomic_fetch_add(&hours->options.counters->failures, 1);
+    refused_add(hours, &item->object);
+    hours_tell_once(hours, fault->text);
+}
+
+static enum item_state fetch_item(struct batch *batch, struct item *item) {
+    struct fault fault;
+    spool_init(&item->spool, store_folder(batch->hours->options.store));
+    int err = fetch_lines(batch->hours, &item->object, &item->spool, &item->fetched, &fault);
+    if (!err)
+        return ITEM_FETCHED;
+    spool_free(&item->spool);
+    if (is_away(err))
+        hours_source_result(batch->hours, err, &fault);
+    /* What was evicted has to come back whole, or not at all. */
+    if (batch->options.kind == BATCH_RESTORE || !is_of_object(err))
+        fail(batch, err, &fault);
+    else
+        leave_for_later(batch, item, err, &fault);
+    return ITEM_FAILED;
+}
+
+static int commit(struct batch *batch) {
+    batch->uncommitted = 0;
+    return store_commit(batch->hours->options.store, batch->options.hour);
+}
+
+static int append_item(struct batch *batch, struct item *item) {
+    int err = store_write(batch->hours->options.store, batch->options.hour, &item->object,
+                          &item->spool, item->fetched.damaged);
+    batch->uncommitted += item->spool.len;
+    if (!err)
+        fetch_tell(batch->hours, &item->object, &item->fetched);
+    if (!err && batch->uncommitted >= COMMIT_BYTES)
+        err = commit(batch);
+    return err;
+}
+
+static int restore_item(struct batch *batch, struct item *item) {
+    struct journal_entry entry = {
+        .offset = item->offset, .length = item->length, .crc32 = item->crc32};
+    return store_restore_put(batch->hours->options.store, batch->options.hour, &entry,
+                             &item->spool);
+}
+
+static void fail_writing(struct batch *batch, int err) {
+    struct fault fault;
+    char path[HOUR_PATH_LEN + 1];
+    hour_path(batch->options.hour, HOUR_DEPTH, path);
+    if (err == -ESTALE)
+        fault_set(&fault, err,
+                  "the events of %s%s cannot be fetched again as they were: objects changed in the "
+                  "bucket since",
+                  batch->hours->options.source->name, path);
+    else
+        fault_set(&fault, err, "the log of %s cannot be written to the cache folder %s: %s", path,
+                  batch->hours->options.config->cache, strerror(-err));
+    fail(batch, err, &fault);
+}
+
+/* Writes an item that was fetched. Called by the writer alone, without the lock. */
+static void write_item(struct batch *batch, struct item *item, bool commit_now) {
+    int err =
+        batch->options.kind == BATCH_APPEND ? append_item(batch, item) : restore_item(batch, item);
+    if (!err && commit_now)
+        err = commit(batch);
+    if (err)
+        fail_writing(batch, err);
+}
+
+/* Everything was written: makes it count. */
+static int conclude(struct batch *batch) {
+    struct store *store = batch->hours->options.store;
+    hour_t hour = batch->options.hour;
+    int err;
+    if (batch->options.kind == BATCH_APPEND) {
+        err = commit(batch); /* also what came before an error */
+    } else {
+        err = batch->err ? 0 : store_restore_finish(store, hour);
+        if (batch->err || err)
+            store_restore_abandon(store, hour);
+    }
+    return batch->err ? batch->err : err;
+}
+
+static void finish(struct batch *batch) {
+    struct batch_options options = batch->options;
+    struct fault fault = batch->fault;
+    int err = conclude(batch);
+    if (err && !batch->err) {
+        fail_writing(batch, err);
+        fault = batch->fault;
+    }
+    if (!err || is_full(err))
+        hours_disk_result(batch->hours, err);
+    else if (!is_away(err) && err != -ECANCELED && err != -ENODATA)
+        hours_tell_once(batch->hours, fault.text);
+    batch_cancel(batch);
+    if (options.done)
+        options.done(options.ctx, err);
+}
+
+static void submit(struct batch *batch);
+
+/*
+ * Writes what can be written, in order; the lock is held. One thread at a time does so: others have
+ * only to note what they fetched.
+ */
+static void write_ready(struct batch *batch) {
+    struct hours *hours = batch->hours;
+    if (batch->writing)
+        return;
+    batch->writing = true;
+    while (batch->written < batch->count && batch->items[batch->written].state != ITEM_QUEUED) {
+        struct item *item = &batch->items[batch->written];
+        bool skip = batch->err || item->state == ITEM_FAILED;
+        bool pause = batch->written + 1 < batch->count &&
+                     batch->items[batch->written + 1].state == ITEM_QUEUED;
+        pthread_mutex_unlock(&hours->lock);
+        if (!skip)
+            write_item(batch, item, batch->options.eager && pause);
+        if (item->state == ITEM_FETCHED)
+            spool_free(&item->spool);
+        pthread_mutex_lock(&hours->lock);
+        batch->written++;
+        submit(batch);
+    }
+    batch->writing = false;
+}
+
+static void run_item(struct task *task) {
+    struct item *item = (struct item *)task;
+    struct batch *batch = item->batch;
+    struct hours *hours = batch->hours;
+    pthread_mutex_lock(&hours->lock);
+    bool skip = batch->err != 0;
+    pthread_mutex_unlock(&hours->lock);
+    enum item_state state = skip ? ITEM_FAILED : fetch_item(batch, item);
+    pthread_mutex_lock(&hours->lock);
+    item->state = state;
+    batch->running--;
+    write_ready(batch);
+    bool over = batch->written == batch->count && batch->running == 0 && !batch->writing;
+    pthread_mutex_unlock(&hours->lock);
+    if (over)
+        finish(batch);
+}
+
+/* Keeps WINDOW objects under way; the lock is held. */
+static void submit(struct batch *batch) {
+    while (batch->submitted < batch->count && batch->submitted < batch->written + WINDOW) {
+        struct item *item = &batch->items[batch->submitted++];
+        item->task.run = run_item;
+        item->batch = batch;
+        batch->running++;
+        pool_submit(batch->hours->pool, &item->task, batch->options.urgent);
+    }
+}
+
+static int in_log_order(const void *a, const void *b) {
+    const struct object *x = &((const struct item *)a)->object;
+    const struct object *y = &((const struct item *)b)->object;
+    if (x->modified != y->modified)
+        return x->modified < y->modified ? -1 : 1;
+    return strcmp(x->key, y->key);
+}
+
+void batch_start(struct batch *batch) {
+    if (batch->options.kind == BATCH_APPEND)
+        qsort(batch->items, batch->count, sizeof *batch->items, in_log_order);
+    pthread_mutex_lock(&batch->hours->lock);
+    bool empty = batch->count == 0;
+    submit(batch);
+    pthread_mutex_unlock(&batch->hours->lock);
+    if (empty)
+        finish(batch);
+}

@@ -1,0 +1,392 @@
+#include "hour_listing.h"
+
+#include <maciefs/clock.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LISTINGS_BYTES (12u << 20) /* kept listings of hours */
+#define FOLDERS_MAX 20000 /* kept folders: fifty years of days; then all are asked for anew */
+
+/* The children of a folder as they were last listed. */
+struct folder {
+    hour_t folder;
+    unsigned depth;
+    int64_t listed;
+    struct children children;
+};
+
+struct catalog {
+    pthread_mutex_t lock;
+    struct source *source;
+    struct counters *counters;
+    unsigned ttl_ms;
+
+    struct folder *folders;
+    size_t folder_count, folder_cap;
+
+    struct counted_listing *newest, *oldest;
+    size_t bytes;
+};
+
+struct catalog *catalog_new(struct source *source, unsigned ttl_ms, struct counters *counters) {
+    struct catalog *catalog = calloc(1, sizeof *catalog);
+    if (!catalog)
+        return NULL;
+    pthread_mutex_init(&catalog->lock, NULL);
+    catalog->source = source;
+    catalog->ttl_ms = ttl_ms;
+    catalog->counters = counters;
+    return catalog;
+}
+
+static void forget_folders(struct catalog *catalog) {
+    for (size_t i = 0; i < catalog->folder_count; i++)
+        children_free(&catalog->folders[i].children);
+    catalog->folder_count = 0;
+}
+
+static int list(struct catalog *catalog, const struct list_query *query, struct listing *page,
+                struct fault *fault) {
+    atomic_fetch_add(&catalog->counters->lists, 1);
+    return source_list(catalog->source, query, page, fault);
+}
+
+void catalog_free(struct catalog *catalog) {
+    if (!catalog)
+        return;
+    forget_folders(catalog);
+    free(catalog->folders);
+    for (struct counted_listing *at = catalog->newest, *older; at; at = older) {
+        older = at->older;
+        free(at);
+    }
+    pthread_mutex_destroy(&catalog->lock);
+    free(catalog);
+}
+
+/* "2026/11/24/", as keys begin in it; "" for the root. */
+static void folder_prefix(hour_t folder, unsigned depth, char ret[HOUR_PATH_LEN + 2]) {
+    char path[HOUR_PATH_LEN + 1];
+    hour_path(folder, depth, path);
+    snprintf(ret, HOUR_PATH_LEN + 2, "%s%s", path, depth ? "/" : "");
+}
+
+/* -- Folders ----------------------------------------------------------------------------------- */
+
+static struct folder *find_folder(struct catalog *catalog, hour_t folder, unsigned depth) {
+    for (size_t i = 0; i < catalog->folder_count; i++)
+        if (catalog->folders[i].folder == folder && catalog->folders[i].depth == depth)
+            return &catalog->folders[i];
+    return NULL;
+}
+
+static bool is_fresh(const struct catalog *catalog, const struct folder *known) {
+    return known && clock_ms() - known->listed < (int64_t)catalog->ttl_ms;
+}
+
+static int add_all(struct children *to, const struct children *from, hour_t folder,
+                   unsigned depth) {
+    hour_t child;
+    int err = 0;
+    for (size_t n = 0; !err && children_at(from, folder, depth, n, &child); n++)
+        err = children_add(to, child, depth);
+    return err;
+}
+
+/* Adds the folders of one page that are years, months, days or hours: "2026/11/24/" and so on. */
+static int take_folders(const struct listing *page, hour_t folder, unsigned depth,
+                        size_t prefix_len, struct children *children) {
+    int err = 0;
+    for (size_t i = 0; !err && i < page->folder_count; i++) {
+        char name[8];
+        const char *key = page->folders[i] + prefix_len;
+        size_t len = strlen(key);
+        hour_t child;
+        if (len < 2 || len > sizeof name)
+            continue;
+        memcpy(name, key, len - 1);
+        name[len - 1] = '\0';
+        if (hour_child(folder, depth, name, &child))
+            err = children_add(children, child, depth);
+    }
+    return err;
+}
+
+static int list_folders(struct catalog *catalog, hour_t folder, unsigned depth,
+                        struct children *children, struct fault *fault) {
+    char prefix[HOUR_PATH_LEN + 2];
+    char *token = NULL;
+    int err;
+    folder_prefix(folder, depth, prefix);
+    do {
+        struct listing page = {0};
+        const struct list_query query = {.prefix = prefix, .token = token, .folders = true};
+        err = list(catalog, &query, &page, fault);
+        if (!err)
+            err = take_folders(&page, folder, depth, strlen(prefix), children);
+        free(token);
+        token = !err && page.next ? strdup(page.next) : NULL;
+        listing_free(&page);
+    } while (token);
+    return err;
+}
+
+/* Keeps the answer, which becomes the catalog's. Without memory it is just not kept. */
+static void keep_folder(struct catalog *catalog, hour_t folder, unsigned depth,
+                        struct children *children) {
+    struct folder *known = find_folder(catalog, folder, depth);
+    if (!known && catalog->folder_count == FOLDERS_MAX)
+        forget_folders(catalog);
+    if (!known && catalog->folder_count == catalog->folder_cap) {
+        size_t cap = catalog->folder_cap ? catalog->folder_cap * 2 : 64;
+        struct folder *folders = realloc(catalog->folders, cap * sizeof *folders);
+        if (!folders) {
+            children_free(children);
+            return;
+        }
+        catalog->folders = folders;
+        catalog->folder_cap = cap;
+    }
+    if (known)
+        children_free(&known->children);
+    else
+        known = &catalog->folders[catalog->folder_count++];
+    *known = (struct folder){folder, depth, clock_ms(), *children};
+}
+
+int catalog_list_folder(struct catalog *catalog, hour_t folder, unsigned depth,
+                        struct fault *fault) {
+    struct children children = {0};
+    int err = list_folders(catalog, folder, depth, &children, fault);
+    if (err) {
+        children_free(&children);
+        return err;
+    }
+    pthread_mutex_lock(&catalog->lock);
+    keep_folder(catalog, folder, depth, &children);
+    pthread_mutex_unlock(&catalog->lock);
+    return 0;
+}
+
+int catalog_children(struct catalog *catalog, hour_t folder, unsigned depth, struct children *ret,
+                     bool *ret_fresh) {
+    pthread_mutex_lock(&catalog->lock);
+    const struct folder *known = find_folder(catalog, folder, depth);
+    int err = known ? add_all(ret, &known->children, folder, depth) : 0;
+    *ret_fresh = is_fresh(catalog, known);
+    pthread_mutex_unlock(&catalog->lock);
+    return err;
+}
+
+/* -- Objects ----------------------------------------------------------------------------------- */
+
+static void unlink_listing(struct catalog *catalog, struct counted_listing *at) {
+    *(at->newer ? &at->newer->older : &catalog->newest) = at->older;
+    *(at->older ? &at->older->newer : &catalog->oldest) = at->newer;
+}
+
+static void link_newest(struct catalog *catalog, struct counted_listing *at) {
+    at->newer = NULL;
+    at->older = catalog->newest;
+    *(at->older ? &at->older->newer : &catalog->oldest) = at;
+    catalog->newest = at;
+}
+
+static void unref(struct counted_listing *at) {
+    if (--at->refs == 0)
+        free(at);
+}
+
+static void drop_listing(struct catalog *catalog, struct counted_listing *at) {
+    unlink_listing(catalog, at);
+    catalog->bytes -= at->bytes;
+    unref(at);
+}
+
+static struct counted_listing *find_listing(struct catalog *catalog, hour_t hour) {
+    struct counted_listing *at = catalog->newest;
+    while (at && at->listing.hour != hour)
+        at = at->older;
+    return at;
+}
+
+/* Takes the reference over; the lock is held. */
+static void keep_listing(struct catalog *catalog, struct counted_listing *at) {
+    struct counted_listing *before = find_listing(catalog, at->listing.hour);
+    if (before)
+        drop_listing(catalog, before);
+    link_newest(catalog, at);
+    catalog->bytes += at->bytes;
+    while (catalog->bytes > LISTINGS_BYTES && catalog->oldest != at)
+        drop_listing(catalog, catalog->oldest);
+}
+
+struct hour_listing *catalog_known(struct catalog *catalog, hour_t hour, unsigned max_age_ms) {
+    pthread_mutex_lock(&catalog->lock);
+    struct counted_listing *at = find_listing(catalog, hour);
+    if (at && clock_ms() - at->listing.listed > (int64_t)max_age_ms)
+        at = NULL;
+    if (at) {
+        unlink_listing(catalog, at);
+        link_newest(catalog, at);
+        at->refs++;
+    }
+    pthread_mutex_unlock(&catalog->lock);
+    return at ? &at->listing : NULL;
+}
+
+void catalog_release(struct catalog *catalog, struct hour_listing *listing) {
+    if (!listing)
+        return;
+    pthread_mutex_lock(&catalog->lock);
+    unref((struct counted_listing *)listing);
+    pthread_mutex_unlock(&catalog->lock);
+}
+
+/*
+ * Keys in order, from an hour on, cut into hours. An hour is kept, and handed to `visit`, once a
+ * later key or the end shows that it is whole.
+ */
+struct walk {
+    struct catalog *catalog;
+    hour_t first, last;
+    bool to_page_end; /* takes the hours behind `last`, too, that its last page holds whole */
+    hour_visitor visit;
+    void *ctx;
+
+    int64_t now;
+    struct hour_builder builder; /* builder.hour is 0 between hours */
+    bool passed;                 /* a key behind `last` was seen */
+};
+
+/* Keeps a listing, and visits it. Takes the reference over. */
+static int hand_over(struct walk *walk, struct counted_listing *built) {
+    built->refs++; /* one stays here while it is visited */
+    pthread_mutex_lock(&walk->catalog->lock);
+    keep_listing(walk->catalog, built);
+    pthread_mutex_unlock(&walk->catalog->lock);
+    int err = walk->visit ? walk->visit(walk->ctx, &built->listing) : 0;
+    catalog_release(walk->catalog, &built->listing);
+    return err;
+}
+
+static int finish_hour(struct walk *walk) {
+    struct counted_listing *built;
+    if (!walk->builder.hour)
+        return 0;
+    int err = hour_builder_finish(&walk->builder, walk->now, &built);
+    walk->builder.hour = 0;
+    return err ? err : hand_over(walk, built);
+}
+
+static int take_object(struct walk *walk, const struct object *object) {
+    hour_t hour;
+    if (!hour_of_key(object->key, &hour) || hour < walk->first)
+        return 0;
+    int err = hour == walk->builder.hour ? 0 : finish_hour(walk);
+    walk->passed = walk->passed || hour > walk->last;
+    /* A key that is the folder itself is a marker that some tools leave. */
+    if (err || (walk->passed && !walk->to_page_end) || object->key[HOUR_PATH_LEN + 1] == '\0')
+        return err;
+    if (!walk->builder.hour)
+        hour_builder_init(&walk->builder, hour);
+    return hour_builder_add(&walk->builder, object);
+}
+
+static int take_page(struct walk *walk, const struct listing *page) {
+    int err = 0;
+    if (!walk->now)
+        walk->now = page->now;
+    for (size_t i = 0; !err && i < page->object_count; i++)
+        err = take_object(walk, &page->objects[i]);
+    /* The hour that the page ends in may go on behind it. */
+    if (!err && !page->next)
+        err = finish_hour(walk);
+    return err;
+}
+
+static int walk_keys(struct walk *walk, const char *prefix, struct fault *fault) {
+    char after[HOUR_PATH_LEN + 2];
+    char *token = NULL;
+    int err;
+    folder_prefix(walk->first, HOUR_DEPTH, after);
+    do {
+        struct listing page = {0};
+        const struct list_query query = {.prefix = prefix, .after = after, .token = token};
+        err = list(walk->catalog, &query, &page, fault);
+        if (!err)
+            err = take_page(walk, &page);
+        free(token);
+        token = !err && !walk->passed && page.next ? strdup(page.next) : NULL;
+        listing_free(&page);
+    } while (token);
+    hour_builder_free(&walk->builder);
+    return err;
+}
+
+/* The text that two hours' paths begin with alike: it keeps a page to keys that matter. */
+static void common_prefix(hour_t first, hour_t last, char ret[HOUR_PATH_LEN + 1]) {
+    char path[HOUR_PATH_LEN + 1];
+    size_t n = 0;
+    hour_path(first, HOUR_DEPTH, ret);
+    hour_path(last, HOUR_DEPTH, path);
+    while (ret[n] && ret[n] == path[n])
+        n++;
+    ret[n] = '\0';
+}
+
+int catalog_sweep(struct catalog *catalog, hour_t first, hour_t last, hour_visitor visit, void *ctx,
+                  struct fault *fault) {
+    char prefix[HOUR_PATH_LEN + 1];
+    struct walk walk = {
+        .catalog = catalog, .first = first, .last = last, .visit = visit, .ctx = ctx};
+    common_prefix(first, last, prefix);
+    return walk_keys(&walk, prefix, fault);
+}
+
+/* The source has nothing in the hour: that is worth keeping, too. */
+static int keep_empty(struct walk *walk) {
+    struct counted_listing *built;
+    hour_builder_init(&walk->builder, walk->first);
+    int err = hour_builder_finish(&walk->builder, walk->now, &built);
+    return err ? err : hand_over(walk, built);
+}
+
+int catalog_learn(struct catalog *catalog, struct hour_builder *builder,
+                  struct hour_listing **ret) {
+    struct counted_listing *built;
+    int err = hour_builder_finish(builder, 0, &built);
+    if (err)
+        return err;
+    built->listing.listed = 0; /* older than any listing */
+    built->refs++;
+    pthread_mutex_lock(&catalog->lock);
+    keep_listing(catalog, built);
+    pthread_mutex_unlock(&catalog->lock);
+    *ret = &built->listing;
+    return 0;
+}
+
+int catalog_objects(struct catalog *catalog, hour_t hour, unsigned max_age_ms,
+                    struct hour_listing **ret, struct fault *fault) {
+    struct walk walk = {.catalog = catalog, .first = hour, .last = hour, .to_page_end = true};
+    struct hour_listing *listing = catalog_known(catalog, hour, max_age_ms);
+    int64_t before = clock_ms();
+    int err = listing ? 0 : walk_keys(&walk, "", fault);
+    unsigned age_ms = (unsigned)(clock_ms() - before + 1);
+    if (!err && !listing)
+        listing = catalog_known(catalog, hour, age_ms);
+    if (!err && !listing)
+        err = keep_empty(&walk);
+    if (!err && !listing)
+        listing = catalog_known(catalog, hour, age_ms);
+    if (!err && !listing)
+        err = -ENOMEM;
+    if (!err)
+        *ret = listing;
+    return err;
+}

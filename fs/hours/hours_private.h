@@ -1,0 +1,122 @@
+/* What the files behind hours.h share. */
+#ifndef MACIEFS_HOURS_PRIVATE_H
+#define MACIEFS_HOURS_PRIVATE_H
+
+#include "pool.h"
+
+#include <maciefs/hours.h>
+#include <pthread.h>
+
+/* Objects that could not be fetched; the oldest gives way. */
+#define REFUSED_MAX 256
+
+/* How long the watcher leaves such an object alone. */
+#define REFUSED_MS 60000
+
+/* Errors that were told of lately. */
+#define TOLD_MAX 64
+#define TOLD_MS 600000
+
+struct job;
+
+struct hours {
+    struct hours_options options;
+    struct pool *pool;
+    pthread_mutex_t lock;   /* guards all below, jobs and batches */
+    pthread_cond_t changed; /* some job ended, or someone lost patience */
+    struct job *jobs;       /* those that are under way */
+    struct batch *batches;  /* those that are under way */
+    hour_t first_watched;
+    bool away; /* the source did not answer last time */
+    bool full; /* the disk was, last time */
+    struct {
+        uint64_t digest;
+        int64_t until; /* monotonic ms */
+    } refused[REFUSED_MAX];
+    unsigned refused_next;
+    struct {
+        uint64_t digest;
+        int64_t until;
+    } told[TOLD_MAX];
+    unsigned told_next;
+};
+
+/* -- fetch.c: one object, from the source to its lines or plain bytes -----------------------------
+ */
+
+struct fetched {
+    bool damaged;
+    uint64_t offset;    /* stored bytes before the damage */
+    const char *reason; /* static */
+};
+
+/*
+ * Fetches an object and splits it into the spool, which is sealed: whole lines alone.
+ * Returns 0 (also where the object is damaged), or the error of source or spool with a fault.
+ */
+int fetch_lines(struct hours *hours, const struct object *object, struct spool *spool,
+                struct fetched *ret, struct fault *fault);
+
+/* Fetches an object into a file, decoded. Returns as fetch_lines. */
+int fetch_plain(struct hours *hours, const struct object *object, int fd, struct fetched *ret,
+                struct fault *fault);
+
+/* Tells of damage; once for each object that is taken. */
+void fetch_tell(struct hours *hours, const struct object *object, const struct fetched *fetched);
+
+/* -- batch.c: many objects side by side, written in order -----------------------------------------
+ */
+
+enum batch_kind { BATCH_APPEND, BATCH_RESTORE };
+
+struct batch_options {
+    enum batch_kind kind;
+    hour_t hour;
+    bool eager; /* each object is published as soon as it can be; else all at the end */
+    bool urgent;
+    void (*done)(void *ctx, int err); /* may be NULL; called without locks */
+    void *ctx;
+};
+
+struct batch;
+
+/*
+ * A batch without objects. Only one at a time may be of an hour: returns -EBUSY where there is one,
+ * else 0 or -ENOMEM.
+ */
+int batch_new(struct hours *hours, const struct batch_options *options, struct batch **ret);
+
+/* Adds an object, copied; `entry` for restoring, else NULL. Returns 0 or -ENOMEM. */
+int batch_add(struct batch *batch, const struct object *object, const struct journal_entry *entry);
+
+size_t batch_count(const struct batch *batch);
+
+/* Waits while there is a batch of the hour. Returns 0 or -EINTR. */
+int batch_wait(struct hours *hours, hour_t hour, struct patience *patience);
+bool batch_is_busy(struct hours *hours, hour_t hour);
+
+/* Sorts what is to be appended into the log's order and starts. The batch frees itself. */
+void batch_start(struct batch *batch);
+
+/* Frees a batch that was not started. */
+void batch_cancel(struct batch *batch);
+
+/* -- refused.c: objects to leave alone for a while
+ * ------------------------------------------------- */
+
+/* Notes that it could not be fetched. */
+void refused_add(struct hours *hours, const struct object *object);
+bool refused_now(struct hours *hours, const struct object *object);
+
+/* -- news.c: what the disk and the source do, told when it changes --------------------------------
+ */
+
+void hours_disk_result(struct hours *hours, int err);
+
+/* Whether the error says that the network is away, rather than that something is wrong. */
+bool is_away(int err);
+
+/* Whether the error says that there is no room. */
+bool is_full(int err);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * Work that several may wait for: the one who asks first starts it, the others join.
+ */
+#ifndef MACIEFS_JOB_H
+#define MACIEFS_JOB_H
+
+#include "hours_private.h"
+
+enum job_kind { JOB_FOLDER, JOB_OBJECTS, JOB_REFRESH, JOB_RESTORE, JOB_BLOB };
+
+struct job {
+    struct task task; /* the first member */
+    struct job *next;
+    struct hours *hours;
+    enum job_kind kind;
+    hour_t hour;
+    unsigned depth;       /* of a folder */
+    struct object object; /* of a blob; its key is the job's own */
+    unsigned refs;        /* waiters, and the work itself */
+    bool ended;
+    int err;
+};
+
+/* Does the work, or begins it; ends with job_end, there or later. */
+void job_run(struct job *job);
+
+/*
+ * Does, or joins, the work and waits for its end. `object`: of a blob, else NULL. Returns its
+ * error; -EINTR where patience was lost; -ENOMEM.
+ */
+int job_wait(struct hours *hours, enum job_kind kind, hour_t hour, unsigned depth,
+             const struct object *object, struct patience *patience);
+
+/* The work is done. To be called once; the job may be gone afterwards. */
+void job_end(struct job *job, int err);
+
+#endif

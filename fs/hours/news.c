@@ -1,0 +1,77 @@
+#include "hours_private.h"
+#include "key_set.h"
+#include "store_private.h"
+
+#include <maciefs/clock.h>
+
+#include <errno.h>
+#include <string.h>
+
+bool is_away(int err) {
+    return err == -ENETDOWN || err == -ETIMEDOUT || err == -EHOSTUNREACH;
+}
+
+bool is_full(int err) {
+    return err == -ENOSPC || err == -EDQUOT;
+}
+
+bool hours_tell_once(struct hours *hours, const char *text) {
+    uint64_t digest = key_digest(text, "").key[0];
+    int64_t now = clock_ms();
+    pthread_mutex_lock(&hours->lock);
+    unsigned i = 0;
+    while (i < TOLD_MAX && (hours->told[i].digest != digest || hours->told[i].until <= now))
+        i++;
+    bool news = i == TOLD_MAX;
+    if (news) {
+        hours->told[hours->told_next].digest = digest;
+        hours->told[hours->told_next].until = now + TOLD_MS;
+        hours->told_next = (hours->told_next + 1) % TOLD_MAX;
+    }
+    pthread_mutex_unlock(&hours->lock);
+    if (news)
+        hours->options.tell(REPORT_ERROR, "%s", text);
+    return news;
+}
+
+/* Sets a flag. Returns whether that changed it. */
+static bool change(struct hours *hours, bool *flag, bool value) {
+    pthread_mutex_lock(&hours->lock);
+    bool changed = *flag != value;
+    *flag = value;
+    pthread_mutex_unlock(&hours->lock);
+    return changed;
+}
+
+void hours_source_result(struct hours *hours, int err, const struct fault *fault) {
+    struct counters *counters = hours->options.counters;
+    if (err == -ECANCELED)
+        return;
+    if (err)
+        atomic_fetch_add(&counters->failures, 1);
+    else
+        atomic_store(&counters->last_poll, (int64_t)time(NULL));
+    if (!change(hours, &hours->away, err != 0))
+        return;
+    atomic_store(&counters->offline_now, err != 0);
+    if (err)
+        hours->options.tell(REPORT_ERROR, "%s; what is on the disk stays readable meanwhile",
+                            fault->text);
+    else
+        hours->options.tell(REPORT_INFO, "%s answers again", hours->options.source->name);
+}
+
+void hours_disk_result(struct hours *hours, int err) {
+    bool full = is_full(err);
+    if (!change(hours, &hours->full, full))
+        return;
+    atomic_store(&hours->options.counters->disk_full_now, full);
+    if (full)
+        hours->options.tell(
+            REPORT_ERROR,
+            "the disk of the cache folder %s is full: logs stop growing until there "
+            "is room",
+            hours->options.config->cache);
+    else
+        hours->options.tell(REPORT_INFO, "there is room on the disk again: logs go on growing");
+}

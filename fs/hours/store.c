@@ -1,0 +1,205 @@
+#include "store_private.h"
+
+#include <maciefs/catalog.h>
+#include <maciefs/clock.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* How old the note of a file's last use may grow before a read renews it. */
+#define TOUCH_MS 60000
+
+int store_open(int folder, const struct store_options *options, struct store **ret,
+               struct fault *fault) {
+    struct store *store = calloc(1, sizeof *store);
+    if (!store)
+        return fault_set(fault, -ENOMEM, "there is not enough memory to start");
+    pthread_mutex_init(&store->lock, NULL);
+    store->folder = folder;
+    store->options = *options;
+    *ret = store;
+    return 0;
+}
+
+void store_free(struct store *store) {
+    if (!store)
+        return;
+    for (size_t i = 0; i < LOG_BUCKETS; i++)
+        for (struct log *log = store->logs[i], *next; log; log = next) {
+            next = log->next;
+            store_rollback(store, log->hour);
+            key_set_free(&log->keys);
+            free(log);
+        }
+    pthread_mutex_destroy(&store->lock);
+    free(store);
+}
+
+int store_folder(const struct store *store) {
+    return store->folder;
+}
+
+void store_account(struct store *store, int64_t bytes) {
+    atomic_fetch_add(&store->options.counters->cache_bytes_now, (uint64_t)bytes);
+}
+
+int store_state(struct store *store, hour_t hour, struct log_state *ret) {
+    struct log *log;
+    pthread_mutex_lock(&store->lock);
+    int err = store_log(store, hour, &log);
+    if (!err)
+        *ret = (struct log_state){
+            .known = log->known,
+            .present = log->present,
+            .size = log->announced,
+            .readable = log->committed,
+            .modified = log->modified,
+            .refreshed = log->refreshed,
+        };
+    pthread_mutex_unlock(&store->lock);
+    return err;
+}
+
+void store_refreshed(struct store *store, hour_t hour, int64_t when) {
+    struct log *log;
+    pthread_mutex_lock(&store->lock);
+    if (store_log(store, hour, &log) == 0)
+        log->refreshed = when;
+    pthread_mutex_unlock(&store->lock);
+}
+
+void store_forget(struct store *store, hour_t hour) {
+    struct log *log;
+    pthread_mutex_lock(&store->lock);
+    if (store_log(store, hour, &log) == 0) {
+        key_set_free(&log->keys);
+        log->keys_loaded = false;
+    }
+    pthread_mutex_unlock(&store->lock);
+}
+
+/* "05.journal" names hour 05; above the hours a folder's name is the component itself. */
+static bool child_of_name(hour_t folder, unsigned depth, const char *name, hour_t *ret) {
+    char component[5] = {0};
+    size_t len = depth == 0 ? 4 : 2;
+    if (strlen(name) < len)
+        return false;
+    memcpy(component, name, len);
+    if (strcmp(name + len, depth == HOUR_DEPTH - 1 ? ".journal" : "") != 0)
+        return false;
+    return hour_child(folder, depth, component, ret);
+}
+
+int store_children(struct store *store, hour_t folder, unsigned depth, struct children *ret) {
+    char path[HOUR_PATH_LEN + 1];
+    hour_path(folder, depth, path);
+    int fd = openat(store->folder, depth ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -errno;
+    DIR *dir = fdopendir(fd);
+    if (!dir) {
+        close(fd);
+        return -ENOMEM;
+    }
+    int err = 0;
+    for (struct dirent *entry; !err && (entry = readdir(dir));) {
+        hour_t child;
+        if (child_of_name(folder, depth, entry->d_name, &child))
+            err = children_add(ret, child, depth);
+    }
+    closedir(dir);
+    return err;
+}
+
+/* Notes on the disk that the data is in use, which is what eviction goes by. */
+static void touch(struct store *store, struct log *log, int fd) {
+    int64_t now = clock_ms();
+    pthread_mutex_lock(&store->lock);
+    bool due = now - log->touched >= TOUCH_MS || log->touched == 0;
+    if (due)
+        log->touched = now;
+    pthread_mutex_unlock(&store->lock);
+    struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_OMIT}};
+    if (due)
+        (void)futimens(fd, times); /* at worst the hour is evicted sooner */
+}
+
+static void mark_absent(struct store *store, struct log *log) {
+    pthread_mutex_lock(&store->lock);
+    log->present = false;
+    pthread_mutex_unlock(&store->lock);
+}
+
+static ssize_t read_data(struct store *store, struct log *log, uint64_t offset, void *at,
+                         size_t len) {
+    char path[STORE_PATH_MAX];
+    store_path(log->hour, STORE_DATA, path);
+    int fd = openat(store->folder, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno != ENOENT)
+        return -errno;
+    ssize_t n = fd < 0 ? 0 : pread(fd, at, len, (off_t)offset);
+    ssize_t result = n < 0 ? -errno : n;
+    if (n == 0)
+        mark_absent(store, log); /* evicted, or taken away by someone, since we looked */
+    if (n > 0)
+        touch(store, log, fd);
+    if (fd >= 0)
+        close(fd);
+    return n == 0 ? -ENODATA : result;
+}
+
+ssize_t store_read(struct store *store, hour_t hour, uint64_t offset, void *at, size_t len) {
+    struct log *log;
+    pthread_mutex_lock(&store->lock);
+    int err = store_log(store, hour, &log);
+    bool present = !err && log->present;
+    uint64_t committed = err ? 0 : log->committed;
+    pthread_mutex_unlock(&store->lock);
+    if (err)
+        return err;
+    if (offset >= committed || len == 0)
+        return 0;
+    if (!present)
+        return -ENODATA;
+    return read_data(store, log, offset, at,
+                     len < committed - offset ? len : (size_t)(committed - offset));
+}
+
+static int add_key(void *ctx, const struct journal_entry *entry) {
+    return key_set_add(ctx, key_digest(entry->key, entry->etag));
+}
+
+static int load_keys(struct store *store, struct log *log) {
+    char path[STORE_PATH_MAX];
+    uint64_t taken;
+    store_path(log->hour, STORE_JOURNAL, path);
+    int err =
+        log->known ? journal_read(store->folder, path, log->hour, add_key, &log->keys, &taken) : 0;
+    if (err)
+        key_set_free(&log->keys);
+    log->keys_loaded = !err;
+    return err;
+}
+
+int store_has(struct store *store, hour_t hour, const struct object *object) {
+    struct key_digest digest = key_digest(object->key, object->etag);
+    struct key_digest *found = NULL;
+    struct log *log;
+    pthread_mutex_lock(&store->lock);
+    int result = store_log(store, hour, &log);
+    if (!result && !log->keys_loaded)
+        result = load_keys(store, log);
+    if (!result)
+        found = key_set_find(&log->keys, digest);
+    if (found)
+        result = found->etag == digest.etag ? STORE_SAME : STORE_OVERWRITTEN;
+    if (found)
+        found->etag = digest.etag; /* told once */
+    pthread_mutex_unlock(&store->lock);
+    return result;
+}

@@ -1,0 +1,72 @@
+/* What the files of the store share: the log in memory, and where things lie on the disk. */
+#ifndef MACIEFS_STORE_PRIVATE_H
+#define MACIEFS_STORE_PRIVATE_H
+
+#include "key_set.h"
+
+#include <maciefs/store.h>
+#include <pthread.h>
+
+#define LOG_BUCKETS 1024
+
+/*
+ * A log as far as it was needed. Made on first use and kept, some 200 bytes an hour. Guarded by
+ * the store's lock, but for what only the one writer touches.
+ */
+struct log {
+    struct log *next;
+    hour_t hour;
+    bool loaded;  /* the journal was read */
+    bool known;   /* there is a journal */
+    bool present; /* there is data, `committed` bytes of it */
+    uint64_t committed;
+    uint64_t announced;
+    uint64_t journal_len;
+    int64_t modified;
+    int64_t refreshed;
+    int64_t touched; /* when a read last noted its use on the disk; monotonic ms */
+    bool keys_loaded;
+    struct key_set keys;
+
+    /* The writer's own. */
+    struct uncommitted *uncommitted; /* between store_write and the commit */
+};
+
+struct store {
+    pthread_mutex_t lock;
+    int folder;
+    struct store_options options;
+    struct log *logs[LOG_BUCKETS];
+};
+
+enum store_file { STORE_DATA, STORE_JOURNAL, STORE_RESTORE };
+
+#define STORE_PATH_MAX (HOUR_PATH_LEN + sizeof ".ndjson.restore")
+
+/* Where an hour's file lies, relative to the folder. */
+void store_path(hour_t hour, enum store_file file, char ret[STORE_PATH_MAX]);
+
+/* Makes the folders that a relative path stands in. Returns 0 or -errno. */
+int store_make_parents(int folder, const char *path);
+
+/* Makes the entries of the folders that a path stands in durable. Returns 0 or -errno. */
+int store_sync_parents(int folder, const char *path);
+
+/* The log, loaded; the lock is held. Returns 0 or -errno. */
+int store_log(struct store *store, hour_t hour, struct log **ret);
+
+/* Writes everything at an offset. Returns 0 or -errno. */
+int store_pwrite(int fd, const uint8_t *at, size_t len, uint64_t offset);
+
+/* Counts bytes that came to, or went from, the disk. */
+void store_account(struct store *store, int64_t bytes);
+
+/* A sink that writes to a file and keeps offset and CRC-32. */
+struct file_sink {
+    int fd;
+    uint64_t offset;
+    uint32_t crc32;
+};
+int file_sink_write(void *sink, const uint8_t *at, size_t len);
+
+#endif

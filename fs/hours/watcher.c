@@ -1,0 +1,130 @@
+#include <maciefs/clock.h>
+#include <maciefs/watcher.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct watcher {
+    struct hours_options options;
+    struct hours *hours;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t stop;
+    bool stopping;
+    int64_t swept; /* monotonic ms; 0 before the first sweep */
+    int64_t held;  /* by the source's clock, when the earliest object held back is due; 0 */
+    int64_t clock; /* the source's clock at the last listing */
+};
+
+static int visit(void *ctx, struct hour_listing *listing) {
+    struct watcher *watcher = ctx;
+    struct counters *counters = watcher->options.counters;
+    watcher->clock = listing->now;
+    for (size_t i = 0; i < listing->count; i++)
+        if (listing->objects[i].modified > atomic_load(&counters->newest_object))
+            atomic_store(&counters->newest_object, listing->objects[i].modified);
+    int64_t held = hours_offer(watcher->hours, listing);
+    if (held > 0 && (!watcher->held || held < watcher->held))
+        watcher->held = held;
+    return held < 0 ? (int)held : 0;
+}
+
+/* Lists the hours that can grow, now and then all that may get late objects. */
+static void look(struct watcher *watcher) {
+    struct fault fault;
+    hour_t now = hour_at(time(NULL));
+    hour_t oldest = hour_add(now, -WATCHER_SPAN);
+    bool sweep = !watcher->swept || clock_ms() - watcher->swept >= WATCHER_SWEEP_MS;
+    watcher->held = 0;
+    int err = catalog_sweep(watcher->options.catalog, sweep ? oldest : hour_add(now, -1),
+                            hour_add(now, 1), visit, watcher, &fault);
+    hours_source_result(watcher->hours, err, &fault);
+    if (err)
+        return;
+    if (sweep)
+        watcher->swept = clock_ms();
+    hours_watching(watcher->hours, oldest);
+}
+
+/*
+ * Until the next look: a poll, or less where an object waits for its second to be over. Seconds are
+ * the source's, whose clock we know only by the second it names: it is over a second later at most.
+ */
+static int64_t pause_ms(const struct watcher *watcher, int64_t began) {
+    int64_t pause = began + watcher->options.config->poll_ms - clock_ms();
+    int64_t due = watcher->held ? (watcher->held - watcher->clock) * 1000 : INT64_MAX;
+    if (due < 10)
+        due = 10;
+    if (due < pause)
+        pause = due;
+    return pause > 0 ? pause : 0;
+}
+
+/* Returns whether to go on. */
+static bool pause_for(struct watcher *watcher, int64_t ms) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&watcher->lock);
+    int err = 0;
+    while (!watcher->stopping && err != ETIMEDOUT)
+        err = pthread_cond_timedwait(&watcher->stop, &watcher->lock, &until);
+    bool stopping = watcher->stopping;
+    pthread_mutex_unlock(&watcher->lock);
+    return !stopping;
+}
+
+static void *watch(void *ctx) {
+    struct watcher *watcher = ctx;
+    int64_t began;
+    store_publish_rest(watcher->options.store);
+    store_measure(watcher->options.store);
+    do {
+        began = clock_ms();
+        look(watcher);
+        store_evict(watcher->options.store, hour_add(hour_at(time(NULL)), -WATCHER_SPAN));
+    } while (pause_for(watcher, pause_ms(watcher, began)));
+    return NULL;
+}
+
+int watcher_start(const struct hours_options *options, struct hours *hours, struct watcher **ret) {
+    pthread_condattr_t attributes;
+    struct watcher *watcher = calloc(1, sizeof *watcher);
+    if (!watcher)
+        return -ENOMEM;
+    watcher->options = *options;
+    watcher->hours = hours;
+    pthread_mutex_init(&watcher->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&watcher->stop, &attributes);
+    pthread_condattr_destroy(&attributes);
+    int err = -pthread_create(&watcher->thread, NULL, watch, watcher);
+    if (err) {
+        free(watcher);
+        return err;
+    }
+    *ret = watcher;
+    return 0;
+}
+
+void watcher_stop(struct watcher *watcher) {
+    if (!watcher)
+        return;
+    pthread_mutex_lock(&watcher->lock);
+    watcher->stopping = true;
+    pthread_cond_broadcast(&watcher->stop);
+    pthread_mutex_unlock(&watcher->lock);
+    source_stop(watcher->options.source);
+    pthread_join(watcher->thread, NULL);
+    pthread_cond_destroy(&watcher->stop);
+    pthread_mutex_destroy(&watcher->lock);
+    free(watcher);
+}

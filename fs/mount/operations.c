@@ -1,0 +1,219 @@
+#include <maciefs/operations.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+/* Names do not change what they mean; new ones are asked for, since misses are not kept. */
+#define ENTRY_SECONDS 60.0
+
+/* A settled log may get a late object, which must be seen within a second. */
+#define SETTLED_SECONDS 1.0
+
+/* The largest read that the kernel is told to make. */
+#define READ_MAX (256 * 1024)
+
+/* One request in the tree's terms. */
+struct request {
+    fuse_req_t fuse;
+    struct tree *tree;
+    struct node node;
+    struct patience patience;
+};
+
+static void lose_patience(fuse_req_t fuse, void *ctx) {
+    struct request *request = ctx;
+    (void)fuse;
+    atomic_store(&request->patience.lost, true);
+    hours_wake(request->tree->hours);
+}
+
+/* Returns whether the id is one; else the request is answered. */
+static bool begin(struct request *request, fuse_req_t fuse, fuse_ino_t id) {
+    *request = (struct request){.fuse = fuse, .tree = fuse_req_userdata(fuse)};
+    if (!node_of_id(id, &request->node)) {
+        fuse_reply_err(fuse, ENOENT);
+        return false;
+    }
+    fuse_req_interrupt_func(fuse, lose_patience, request);
+    return true;
+}
+
+/* Nothing waits any more; libfuse must not point at this request when it is gone. */
+static void end_waiting(struct request *request) {
+    fuse_req_interrupt_func(request->fuse, NULL, NULL);
+}
+
+static double attribute_seconds(struct tree *tree, const struct node *node) {
+    return node_is_folder(node)          ? ENTRY_SECONDS
+           : tree_is_settled(tree, node) ? SETTLED_SECONDS
+                                         : 0.0;
+}
+
+static void op_init(void *userdata, struct fuse_conn_info *conn) {
+    (void)userdata;
+    conn->max_write = READ_MAX; /* libfuse makes the limit of reads of it */
+    conn->max_read = 0;
+    conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS |
+                              FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+}
+
+static void op_lookup(fuse_req_t fuse, fuse_ino_t parent, const char *name) {
+    struct request request;
+    struct node node;
+    struct fuse_entry_param entry = {.entry_timeout = ENTRY_SECONDS};
+    if (!begin(&request, fuse, parent))
+        return;
+    int err = tree_lookup(request.tree, &request.node, name, &node, &request.patience);
+    if (!err)
+        err = tree_attributes(request.tree, &node, false, &entry.attr, &request.patience);
+    end_waiting(&request);
+    if (err) {
+        fuse_reply_err(fuse, -err);
+        return;
+    }
+    entry.ino = node_id(&node);
+    /* The size was not made exact for a look-up: who wants it asks for the attributes. */
+    entry.attr_timeout = node_is_folder(&node) ? ENTRY_SECONDS : 0.0;
+    fuse_reply_entry(fuse, &entry);
+}
+
+static void op_getattr(fuse_req_t fuse, fuse_ino_t id, struct fuse_file_info *info) {
+    struct request request;
+    struct stat attributes;
+    (void)info;
+    if (!begin(&request, fuse, id))
+        return;
+    int err = tree_attributes(request.tree, &request.node, true, &attributes, &request.patience);
+    end_waiting(&request);
+    if (err)
+        fuse_reply_err(fuse, -err);
+    else
+        fuse_reply_attr(fuse, &attributes, attribute_seconds(request.tree, &request.node));
+}
+
+static void op_open(fuse_req_t fuse, fuse_ino_t id, struct fuse_file_info *info) {
+    struct request request;
+    if (!begin(&request, fuse, id))
+        return;
+    int err = (info->flags & O_ACCMODE) == O_RDONLY
+                  ? tree_open(request.tree, &request.node, &request.patience)
+                  : -EROFS;
+    end_waiting(&request);
+    if (err) {
+        fuse_reply_err(fuse, -err);
+        return;
+    }
+    bool settled = tree_is_settled(request.tree, &request.node);
+    info->direct_io = !settled;
+    info->keep_cache = settled;
+    info->noflush = 1;
+    fuse_reply_open(fuse, info);
+}
+
+static void op_read(fuse_req_t fuse, fuse_ino_t id, size_t size, off_t offset,
+                    struct fuse_file_info *info) {
+    struct request request;
+    (void)info;
+    if (!begin(&request, fuse, id))
+        return;
+    size_t len = size < READ_MAX ? size : READ_MAX;
+    uint8_t *bytes = malloc(len ? len : 1);
+    ssize_t n = bytes && offset >= 0 ? tree_read(request.tree, &request.node, (uint64_t)offset,
+                                                 bytes, len, &request.patience)
+                                     : -ENOMEM;
+    end_waiting(&request);
+    if (n < 0)
+        fuse_reply_err(fuse, (int)-n);
+    else
+        fuse_reply_buf(fuse, (const char *)bytes, (size_t)n);
+    free(bytes);
+}
+
+/* -- Folders ----------------------------------------------------------------------------------- */
+
+/* Entries on their way into the kernel's buffer. */
+struct listing_buffer {
+    fuse_req_t fuse;
+    char *at;
+    size_t len, size;
+};
+
+/* Places of the tree begin behind those of "." and "..". */
+enum { PLACE_SELF = 1, PLACE_PARENT, PLACES_BEFORE = 2 };
+
+static bool add_entry(struct listing_buffer *buffer, const char *name, uint64_t id, mode_t type,
+                      uint64_t place) {
+    struct stat attributes = {.st_ino = id, .st_mode = type};
+    size_t n = fuse_add_direntry(buffer->fuse, buffer->at + buffer->len, buffer->size - buffer->len,
+                                 name, &attributes, (off_t)place);
+    if (n > buffer->size - buffer->len)
+        return false;
+    buffer->len += n;
+    return true;
+}
+
+static bool add_node(void *ctx, const char *name, const struct node *node, uint64_t place) {
+    return add_entry(ctx, name, node_id(node), node_is_folder(node) ? S_IFDIR : S_IFREG,
+                     place + PLACES_BEFORE);
+}
+
+static int list(struct request *request, struct listing_buffer *buffer, uint64_t place) {
+    uint64_t id = node_id(&request->node);
+    if (place < PLACE_SELF && !add_entry(buffer, ".", id, S_IFDIR, PLACE_SELF))
+        return 0;
+    if (place < PLACE_PARENT && !add_entry(buffer, "..", id, S_IFDIR, PLACE_PARENT))
+        return 0;
+    return tree_list(request->tree, &request->node,
+                     place > PLACES_BEFORE ? place - PLACES_BEFORE : 0, add_node, buffer,
+                     &request->patience);
+}
+
+static void op_readdir(fuse_req_t fuse, fuse_ino_t id, size_t size, off_t offset,
+                       struct fuse_file_info *info) {
+    struct request request;
+    (void)info;
+    if (!begin(&request, fuse, id))
+        return;
+    size_t room = size < READ_MAX ? size : READ_MAX;
+    struct listing_buffer buffer = {.fuse = fuse, .at = malloc(room ? room : 1), .size = room};
+    int err = buffer.at ? list(&request, &buffer, (uint64_t)offset) : -ENOMEM;
+    end_waiting(&request);
+    if (err)
+        fuse_reply_err(fuse, -err);
+    else
+        fuse_reply_buf(fuse, buffer.at, buffer.len);
+    free(buffer.at);
+}
+
+/* As for any read-only file system: there is no room, and what there is is taken. */
+static void op_statfs(fuse_req_t fuse, fuse_ino_t id) {
+    enum { BLOCK = 4096 };
+    struct tree *tree = fuse_req_userdata(fuse);
+    struct statvfs statistics = {
+        .f_bsize = BLOCK,
+        .f_frsize = BLOCK,
+        .f_blocks = atomic_load(&tree->counters->cache_bytes_now) / BLOCK,
+        .f_namemax = 255,
+    };
+    (void)id;
+    fuse_reply_statfs(fuse, &statistics);
+}
+
+const struct fuse_lowlevel_ops operations = {
+    .init = op_init,
+    .lookup = op_lookup,
+    .getattr = op_getattr,
+    .open = op_open,
+    .read = op_read,
+    .readdir = op_readdir,
+    .statfs = op_statfs,
+};
+
+void operations_drop_pages(struct fuse_session *session, hour_t hour, uint64_t offset) {
+    const struct node log = {.kind = NODE_LOG, .hour = hour};
+    /* -ENOENT: the kernel does not know the file, so it has no page of it. */
+    (void)fuse_lowlevel_notify_inval_inode(session, node_id(&log), (off_t)offset, 0);
+}

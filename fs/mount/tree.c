@@ -1,0 +1,447 @@
+#include <maciefs/blobs.h>
+#include <maciefs/tree.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What stat(2) calls a good size to read by. */
+#define BLOCK_SIZE (64 * 1024)
+
+bool node_is_folder(const struct node *node) {
+    return node->kind == NODE_ROOT || node->kind == NODE_META || node->kind == NODE_TREE ||
+           node->kind == NODE_OBJECTS;
+}
+
+bool tree_is_settled(struct tree *tree, const struct node *node) {
+    if (node->kind == NODE_OBJECT)
+        return true;
+    if (node->kind != NODE_LOG)
+        return false;
+    /* The watcher may not have looked yet; the clock says as much. */
+    return node->hour < hour_add(hour_at(time(NULL)), -25) &&
+           !hours_is_watched(tree->hours, node->hour);
+}
+
+/* -- Objects ----------------------------------------------------------------------------------- */
+
+/* The name that an object has in .objects; NULL where its key has none that a file can bear. */
+static const char *object_name(const struct object *object) {
+    const char *name = object->key + HOUR_PATH_LEN + 1;
+    size_t len = strlen(name);
+    if (len == 0 || len > 255 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return NULL;
+    for (const char *c = name; *c; c++)
+        if (*c == '/' || (unsigned char)*c < 0x20 || *c == 0x7f)
+            return NULL;
+    return name;
+}
+
+/* Finds an object by its name's hash; the first, should two share it. */
+static const struct object *find_object(const struct hour_listing *listing, uint64_t hash) {
+    for (size_t i = 0; i < listing->count; i++) {
+        const char *name = object_name(&listing->objects[i]);
+        if (name && node_hash(name) == hash)
+            return &listing->objects[i];
+    }
+    return NULL;
+}
+
+/* The object that a node stands for, in a listing to be released where this returns 0. */
+static int object_of_node(struct tree *tree, const struct node *node,
+                          struct hour_listing **ret_listing, const struct object **ret,
+                          struct patience *patience) {
+    struct hour_listing *listing;
+    int err = hours_objects(tree->hours, node->hour, &listing, patience);
+    if (err)
+        return err;
+    *ret = find_object(listing, node->hash);
+    if (!*ret) {
+        catalog_release(tree->catalog, listing);
+        return -ENOENT;
+    }
+    *ret_listing = listing;
+    return 0;
+}
+
+static int lookup_object(struct tree *tree, hour_t hour, const char *name, struct node *ret,
+                         struct patience *patience) {
+    struct node node = {.kind = NODE_OBJECT, .hour = hour, .hash = node_hash(name)};
+    struct hour_listing *listing;
+    const struct object *object;
+    int err = object_of_node(tree, &node, &listing, &object, patience);
+    if (err)
+        return err;
+    if (strcmp(object_name(object), name) != 0)
+        err = -ENOENT;
+    catalog_release(tree->catalog, listing);
+    if (!err)
+        *ret = node;
+    return err;
+}
+
+/* -- Folders ----------------------------------------------------------------------------------- */
+
+/* The label's fields down to a depth; what is below is zero. */
+static hour_t folder_of(hour_t hour, unsigned depth) {
+    static const hour_t masks[] = {0, ~0u << 14, ~0u << 10, ~0u << 5, ~0u};
+    return hour & masks[depth];
+}
+
+/* The current and the next hour exist before anything was delivered in them. */
+static int add_current(hour_t folder, unsigned depth, struct children *children) {
+    hour_t now = hour_at(time(NULL));
+    int err = 0;
+    for (int i = 0; !err && i <= 1; i++) {
+        hour_t hour = hour_add(now, i);
+        if (folder_of(hour, depth) == folder)
+            err = children_add(children, folder_of(hour, depth + 1), depth);
+    }
+    return err;
+}
+
+static int list_children(struct tree *tree, hour_t folder, unsigned depth, struct children *ret,
+                         struct patience *patience) {
+    int err = hours_children(tree->hours, folder, depth, ret, patience);
+    int current = err == -EINTR ? 0 : add_current(folder, depth, ret);
+    hour_t any;
+    if (err && err != -EINTR && children_at(ret, folder, depth, 0, &any))
+        err = 0;
+    return err ? err : current;
+}
+
+static bool is_current(hour_t child, unsigned depth) {
+    hour_t now = hour_at(time(NULL));
+    return folder_of(now, depth) == child || folder_of(hour_add(now, 1), depth) == child;
+}
+
+static int lookup_child(struct tree *tree, const struct node *folder, enum node_kind kind,
+                        const char *name, struct node *ret, struct patience *patience) {
+    struct children children = {0};
+    hour_t child;
+    if (!hour_child(folder->hour, folder->depth, name, &child))
+        return -ENOENT;
+    int err = is_current(child, folder->depth + 1)
+                  ? children_add(&children, child, folder->depth)
+                  : list_children(tree, folder->hour, folder->depth, &children, patience);
+    if (!err && !children_has(&children, child, folder->depth))
+        err = -ENOENT;
+    children_free(&children);
+    if (!err)
+        *ret = (struct node){.kind = kind, .hour = child, .depth = folder->depth + 1};
+    return err;
+}
+
+static int lookup_in_root(struct tree *tree, const struct node *root, const char *name,
+                          struct node *ret, struct patience *patience) {
+    if (strcmp(name, ".objects") == 0)
+        *ret = (struct node){.kind = NODE_OBJECTS};
+    else if (strcmp(name, ".maciefs") == 0)
+        *ret = (struct node){.kind = NODE_META};
+    else
+        return lookup_child(tree, root, NODE_TREE, name, ret, patience);
+    return 0;
+}
+
+static int lookup_meta(const char *name, struct node *ret) {
+    if (strcmp(name, "status.json") == 0)
+        *ret = (struct node){.kind = NODE_STATUS};
+    else if (strcmp(name, "metrics") == 0)
+        *ret = (struct node){.kind = NODE_METRICS};
+    else
+        return -ENOENT;
+    return 0;
+}
+
+static int lookup_log(hour_t hour, const char *name, struct node *ret) {
+    if (strcmp(name, TREE_LOG_NAME) != 0)
+        return -ENOENT;
+    *ret = (struct node){.kind = NODE_LOG, .hour = hour};
+    return 0;
+}
+
+int tree_lookup(struct tree *tree, const struct node *folder, const char *name, struct node *ret,
+                struct patience *patience) {
+    switch (folder->kind) {
+    case NODE_ROOT:
+        return lookup_in_root(tree, folder, name, ret, patience);
+    case NODE_META:
+        return lookup_meta(name, ret);
+    case NODE_TREE:
+        return folder->depth == HOUR_DEPTH
+                   ? lookup_log(folder->hour, name, ret)
+                   : lookup_child(tree, folder, NODE_TREE, name, ret, patience);
+    case NODE_OBJECTS:
+        return folder->depth == HOUR_DEPTH
+                   ? lookup_object(tree, folder->hour, name, ret, patience)
+                   : lookup_child(tree, folder, NODE_OBJECTS, name, ret, patience);
+    default:
+        return -ENOTDIR;
+    }
+}
+
+/* -- Attributes -------------------------------------------------------------------------------- */
+
+/* Nothing was delivered in it yet. What will be is no older than this. */
+static time_t empty_time(hour_t hour) {
+    hour_t now = hour_at(time(NULL));
+    return hour_start(hour < now ? hour : now);
+}
+
+static int log_attributes(struct tree *tree, hour_t hour, bool exact, struct stat *ret,
+                          struct patience *patience) {
+    struct log_state state;
+    int err = exact ? hours_ready(tree->hours, hour, false, patience) : 0;
+    if (!err)
+        err = store_state(tree->store, hour, &state);
+    if (err)
+        return err;
+    ret->st_size = (off_t)state.size;
+    ret->st_mtime = state.known ? (time_t)state.modified : empty_time(hour);
+    return 0;
+}
+
+static int object_attributes(struct tree *tree, const struct node *node, bool exact,
+                             struct stat *ret, struct patience *patience) {
+    struct hour_listing *listing;
+    const struct object *object;
+    uint64_t size = 0;
+    int err = object_of_node(tree, node, &listing, &object, patience);
+    if (err)
+        return err;
+    ret->st_mtime = (time_t)object->modified;
+    if (exact)
+        err = hours_blob(tree->hours, node->hour, object, patience);
+    if (!err)
+        err = blob_size(tree->store, node->hour, object, &size);
+    if (err == -ENODATA && !exact)
+        err = 0;
+    catalog_release(tree->catalog, listing);
+    ret->st_size = (off_t)size;
+    return err;
+}
+
+int tree_attributes(struct tree *tree, const struct node *node, bool exact, struct stat *ret,
+                    struct patience *patience) {
+    int err = 0;
+    bool folder = node_is_folder(node);
+    *ret = (struct stat){
+        .st_ino = node_id(node),
+        .st_mode = folder ? S_IFDIR | config_folder_mode(tree->config)
+                          : S_IFREG | config_file_mode(tree->config),
+        .st_nlink = folder ? 2 : 1,
+        .st_uid = tree->config->uid,
+        .st_gid = tree->config->gid,
+        .st_blksize = BLOCK_SIZE,
+        .st_mtime = (time_t)atomic_load(&tree->counters->mounted),
+    };
+    if (node->kind == NODE_LOG)
+        err = log_attributes(tree, node->hour, exact, ret, patience);
+    else if (node->kind == NODE_OBJECT)
+        err = object_attributes(tree, node, exact, ret, patience);
+    else if (folder && node->depth == HOUR_DEPTH)
+        ret->st_mtime = hour_start(node->hour);
+    ret->st_atime = ret->st_ctime = ret->st_mtime;
+    ret->st_blocks = (ret->st_size + 511) / 512;
+    return err;
+}
+
+/* -- Bytes ------------------------------------------------------------------------------------- */
+
+static int open_object(struct tree *tree, const struct node *node, struct patience *patience) {
+    struct hour_listing *listing;
+    const struct object *object;
+    int err = object_of_node(tree, node, &listing, &object, patience);
+    if (err)
+        return err;
+    err = hours_blob(tree->hours, node->hour, object, patience);
+    catalog_release(tree->catalog, listing);
+    return err;
+}
+
+int tree_open(struct tree *tree, const struct node *node, struct patience *patience) {
+    if (node_is_folder(node))
+        return -EISDIR;
+    if (node->kind == NODE_LOG)
+        return hours_ready(tree->hours, node->hour, true, patience);
+    return node->kind == NODE_OBJECT ? open_object(tree, node, patience) : 0;
+}
+
+static ssize_t read_log(struct tree *tree, hour_t hour, uint64_t offset, void *at, size_t len,
+                        struct patience *patience) {
+    ssize_t n = store_read(tree->store, hour, offset, at, len);
+    if (n != -ENODATA)
+        return n;
+    /* It was evicted while it was open. */
+    int err = hours_ready(tree->hours, hour, true, patience);
+    return err ? err : store_read(tree->store, hour, offset, at, len);
+}
+
+static ssize_t read_object(struct tree *tree, const struct node *node, uint64_t offset, void *at,
+                           size_t len, struct patience *patience) {
+    struct hour_listing *listing;
+    const struct object *object;
+    int err = object_of_node(tree, node, &listing, &object, patience);
+    if (err)
+        return err;
+    err = hours_blob(tree->hours, node->hour, object, patience);
+    ssize_t n = err ? err : blob_read(tree->store, node->hour, object, offset, at, len);
+    catalog_release(tree->catalog, listing);
+    return n;
+}
+
+/* Small texts made anew for each read, as files under /proc are. */
+static ssize_t read_report(struct tree *tree, const struct node *node, uint64_t offset, void *at,
+                           size_t len) {
+    struct buf text;
+    buf_init(&text, 64 * 1024);
+    int err = node->kind == NODE_STATUS ? report_status(tree->counters, tree->source->name, &text)
+                                        : report_metrics(tree->counters, &text);
+    size_t rest = err || offset >= text.len ? 0 : text.len - (size_t)offset;
+    size_t n = rest < len ? rest : len;
+    if (n)
+        memcpy(at, text.at + offset, n);
+    buf_free(&text);
+    return err ? err : (ssize_t)n;
+}
+
+ssize_t tree_read(struct tree *tree, const struct node *node, uint64_t offset, void *at, size_t len,
+                  struct patience *patience) {
+    switch (node->kind) {
+    case NODE_LOG:
+        return read_log(tree, node->hour, offset, at, len, patience);
+    case NODE_OBJECT:
+        return read_object(tree, node, offset, at, len, patience);
+    case NODE_STATUS:
+    case NODE_METRICS:
+        return read_report(tree, node, offset, at, len);
+    default:
+        return -EISDIR;
+    }
+}
+
+/* -- Listing ----------------------------------------------------------------------------------- */
+
+/* The last component of a folder's path. */
+static const char *last_component(hour_t folder, unsigned depth, char path[HOUR_PATH_LEN + 1]) {
+    hour_path(folder, depth, path);
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* An entry's place is its number in the calendar and one, so that it stays when others come. */
+static uint64_t child_place(hour_t child, unsigned depth) {
+    return (uint64_t)folder_of(child, depth) + 1;
+}
+
+static int list_folder(struct tree *tree, const struct node *folder, enum node_kind kind,
+                       uint64_t after, tree_visitor visit, void *ctx, struct patience *patience) {
+    struct children children = {0};
+    unsigned depth = folder->depth;
+    bool more = true;
+    hour_t child;
+    int err = list_children(tree, folder->hour, depth, &children, patience);
+    for (size_t n = 0; !err && more && children_at(&children, folder->hour, depth, n, &child);
+         n++) {
+        char path[HOUR_PATH_LEN + 1];
+        struct node node = {.kind = kind, .hour = child, .depth = depth + 1};
+        uint64_t place = child_place(child, depth + 1);
+        if (place > after)
+            more = visit(ctx, last_component(child, depth + 1, path), &node, place);
+    }
+    children_free(&children);
+    return err;
+}
+
+/* Tells once which objects have no place in .objects. */
+static void tell_hidden(struct tree *tree, const struct object *object) {
+    struct fault fault;
+    fault_set(&fault, 0,
+              "%s%s is not shown in .objects, since its key can be no file name; its events are in "
+              "the hour's log",
+              tree->source->name, object->key);
+    if (hours_tell_once(tree->hours, fault.text))
+        atomic_fetch_add(&tree->counters->hidden, 1);
+}
+
+/* The hashes of an hour's names, by which they have their places; 0 where there is no name. */
+static uint64_t *hash_names(const struct hour_listing *listing) {
+    uint64_t *hashes = calloc(listing->count + 1, sizeof *hashes);
+    for (size_t i = 0; hashes && i < listing->count; i++) {
+        const char *name = object_name(&listing->objects[i]);
+        hashes[i] = name ? node_hash(name) : 0;
+    }
+    return hashes;
+}
+
+/* The first with this hash, which is the one that is shown; `count` where there is none. */
+static size_t first_with(const uint64_t *hashes, size_t count, uint64_t hash) {
+    size_t i = 0;
+    while (i < count && hashes[i] != hash)
+        i++;
+    return i;
+}
+
+static void visit_objects(struct tree *tree, const struct hour_listing *listing,
+                          const uint64_t *hashes, uint64_t after, tree_visitor visit, void *ctx) {
+    bool more = true;
+    /* An object that is gone since ends the listing. */
+    for (size_t i = after ? first_with(hashes, listing->count, after) + 1 : 0;
+         more && i < listing->count; i++) {
+        struct node node = {.kind = NODE_OBJECT, .hour = listing->hour, .hash = hashes[i]};
+        if (hashes[i] && first_with(hashes, i, hashes[i]) == i)
+            more = visit(ctx, object_name(&listing->objects[i]), &node, hashes[i]);
+        else
+            tell_hidden(tree, &listing->objects[i]);
+    }
+}
+
+static int list_objects(struct tree *tree, hour_t hour, uint64_t after, tree_visitor visit,
+                        void *ctx, struct patience *patience) {
+    struct hour_listing *listing;
+    int err = hours_objects(tree->hours, hour, &listing, patience);
+    if (err)
+        return is_current(hour, HOUR_DEPTH) && err != -EINTR ? 0 : err;
+    uint64_t *hashes = hash_names(listing);
+    if (hashes)
+        visit_objects(tree, listing, hashes, after, visit, ctx);
+    free(hashes);
+    catalog_release(tree->catalog, listing);
+    return hashes ? 0 : -ENOMEM;
+}
+
+static int list_meta(uint64_t after, tree_visitor visit, void *ctx) {
+    const struct node status = {.kind = NODE_STATUS}, metrics = {.kind = NODE_METRICS};
+    if (after < 1 && !visit(ctx, "status.json", &status, 1))
+        return 0;
+    if (after < 2)
+        visit(ctx, "metrics", &metrics, 2);
+    return 0;
+}
+
+static int list_hour(hour_t hour, uint64_t after, tree_visitor visit, void *ctx) {
+    const struct node log = {.kind = NODE_LOG, .hour = hour};
+    if (after < 1)
+        visit(ctx, TREE_LOG_NAME, &log, 1);
+    return 0;
+}
+
+int tree_list(struct tree *tree, const struct node *folder, uint64_t after, tree_visitor visit,
+              void *ctx, struct patience *patience) {
+    switch (folder->kind) {
+    case NODE_META:
+        return list_meta(after, visit, ctx);
+    case NODE_ROOT:
+        return list_folder(tree, folder, NODE_TREE, after, visit, ctx, patience);
+    case NODE_TREE:
+        return folder->depth == HOUR_DEPTH
+                   ? list_hour(folder->hour, after, visit, ctx)
+                   : list_folder(tree, folder, NODE_TREE, after, visit, ctx, patience);
+    case NODE_OBJECTS:
+        return folder->depth == HOUR_DEPTH
+                   ? list_objects(tree, folder->hour, after, visit, ctx, patience)
+                   : list_folder(tree, folder, NODE_OBJECTS, after, visit, ctx, patience);
+    default:
+        return -ENOTDIR;
+    }
+}

@@ -1,0 +1,210 @@
+#include "address.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <maciefs/credentials.h>
+#include <maciefs/sigv4.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_REGION "us-east-1"
+#define BUCKET_MAX 255 /* bytes; of the oldest buckets in us-east-1 */
+
+/* An endpoint's parts. */
+struct endpoint {
+    const char *scheme;
+    char *host; /* with the port, where there is one */
+    char *path; /* encoded; without a final '/' */
+};
+
+static void endpoint_clear(struct endpoint *endpoint) {
+    free(endpoint->host);
+    free(endpoint->path);
+}
+
+/* The region of options, environment or profile, whichever is set first; else the default. */
+static int find_region(const struct config *config, char **ret, struct fault *fault) {
+    const char *const given[] = {config->region, getenv("AWS_REGION"),
+                                 getenv("AWS_DEFAULT_REGION")};
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+        if (given[i] && given[i][0]) {
+            *ret = strdup(given[i]);
+            return *ret ? 0 : fault_set(fault, -ENOMEM, "memory is exhausted");
+        }
+    }
+    int err = profile_setting(config->profile, "region", ret, fault);
+    if (err != -ENOENT)
+        return err;
+    *ret = strdup(DEFAULT_REGION);
+    return *ret ? 0 : fault_set(fault, -ENOMEM, "memory is exhausted");
+}
+
+/* It becomes part of a host's name and of the signature. */
+static bool is_region(const char *region) {
+    size_t len = strlen(region);
+    return len > 0 && len < 64 && strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+}
+
+/* Virtual hosts need a name that DNS takes, and without dots, which TLS wildcards do not cover. */
+static bool is_host_label(const char *bucket) {
+    size_t len = strlen(bucket);
+    return len <= 63 && bucket[0] != '-' && bucket[len - 1] != '-' &&
+           strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+}
+
+static bool is_virtual(const struct config *config) {
+    if (config->addressing == CONFIG_AUTO)
+        return !config->endpoint && is_host_label(config->bucket);
+    return config->addressing == CONFIG_VIRTUAL;
+}
+
+static int aws_endpoint(const char *region, struct endpoint *ret) {
+    const char *suffix = strncmp(region, "cn-", 3) == 0 ? ".cn" : "";
+    struct endpoint made = {.scheme = "https", .path = strdup("")};
+    if (asprintf(&made.host, "s3.%s.amazonaws.com%s", region, suffix) < 0)
+        made.host = NULL;
+    if (!made.host || !made.path) {
+        endpoint_clear(&made);
+        return -ENOMEM;
+    }
+    *ret = made;
+    return 0;
+}
+
+static bool has_part(CURLU *url, CURLUPart part) {
+    char *text = NULL;
+    bool has = curl_url_get(url, part, &text, 0) == CURLUE_OK;
+    curl_free(text);
+    return has;
+}
+
+static const char *known_scheme(CURLU *url) {
+    char *scheme = NULL;
+    const char *known = NULL;
+    if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK) {
+        known = strcmp(scheme, "https") == 0  ? "https"
+                : strcmp(scheme, "http") == 0 ? "http"
+                                              : NULL;
+    }
+    curl_free(scheme);
+    return known;
+}
+
+static int endpoint_parts(CURLU *url, struct endpoint *ret) {
+    char *host = NULL, *port = NULL, *path = NULL;
+    struct endpoint parts = {.scheme = known_scheme(url)};
+    int err = -ENOMEM;
+    if (curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+        curl_url_get(url, CURLUPART_PATH, &path, 0) == CURLUE_OK) {
+        bool has_port = curl_url_get(url, CURLUPART_PORT, &port, 0) == CURLUE_OK;
+        size_t len = strlen(path);
+        while (len > 0 && path[len - 1] == '/')
+            len--;
+        parts.path = strndup(path, len);
+        if (asprintf(&parts.host, "%s%s%s", host, has_port ? ":" : "", has_port ? port : "") < 0)
+            parts.host = NULL;
+        err = parts.host && parts.path ? 0 : -ENOMEM;
+    }
+    curl_free(host);
+    curl_free(port);
+    curl_free(path);
+    if (err)
+        endpoint_clear(&parts);
+    else
+        *ret = parts;
+    return err;
+}
+
+static int given_endpoint(const char *text, struct endpoint *ret, struct fault *fault) {
+    CURLU *url = curl_url();
+    if (!url)
+        return fault_set(fault, -ENOMEM, "memory is exhausted");
+    CURLUcode rc = curl_url_set(url, CURLUPART_URL, text, CURLU_PATH_AS_IS | CURLU_DISALLOW_USER);
+    int err;
+    if (rc == CURLUE_USER_NOT_ALLOWED)
+        err = fault_set(fault, -EINVAL,
+                        "endpoint= must not hold a user or a password: credentials come from "
+                        "the environment or a profile");
+    else if (rc != CURLUE_OK || !known_scheme(url) || has_part(url, CURLUPART_QUERY) ||
+             has_part(url, CURLUPART_FRAGMENT))
+        err = fault_set(fault, -EINVAL,
+                        "endpoint=%s is no address of a server: give it as "
+                        "http[s]://HOST[:PORT][/PATH]",
+                        text);
+    else if ((err = endpoint_parts(url, ret)))
+        fault_set(fault, err, "memory is exhausted");
+    curl_url_cleanup(url);
+    return err;
+}
+
+/* Puts the bucket before the host, or behind the path. */
+static int compose(const struct config *config, const struct endpoint *endpoint,
+                   struct s3_address *address) {
+    bool in_host = is_virtual(config);
+    struct buf base;
+    buf_init(&base, SIZE_MAX);
+    int err = buf_append_str(&base, endpoint->path);
+    if (!err && !in_host)
+        err = buf_append_str(&base, "/");
+    if (!err && !in_host)
+        err = uri_encode(&base, config->bucket, strlen(config->bucket), false);
+    const char *text = err ? NULL : buf_str(&base);
+    if (text)
+        address->base = strdup(text);
+    buf_free(&base);
+    if (asprintf(&address->host, "%s%s%s", in_host ? config->bucket : "", in_host ? "." : "",
+                 endpoint->host) < 0)
+        address->host = NULL;
+    if (!address->host || !address->base)
+        return -ENOMEM;
+    if (asprintf(&address->origin, "%s://%s", endpoint->scheme, address->host) < 0) {
+        address->origin = NULL;
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+static int check_bucket(const struct config *config, struct fault *fault) {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789-._:";
+    const char *bucket = config->bucket;
+    size_t len = strlen(bucket);
+    if (len == 0 || len > BUCKET_MAX || strspn(bucket, letters) != len)
+        return fault_set(fault, -EINVAL, "'%s' cannot be the name of a bucket", bucket);
+    if (config->addressing == CONFIG_VIRTUAL && strpbrk(bucket, "_:"))
+        return fault_set(fault, -EINVAL,
+                         "'%s' cannot be part of a host's name: use addressing=path", bucket);
+    return 0;
+}
+
+int s3_address_find(const struct config *config, struct s3_address *ret, struct fault *fault) {
+    struct s3_address address = {0};
+    struct endpoint endpoint = {0};
+    int err = check_bucket(config, fault);
+    if (!err)
+        err = find_region(config, &address.region, fault);
+    if (!err && !is_region(address.region))
+        err = fault_set(fault, -EINVAL, "region '%s' is no region: it is written as eu-west-1",
+                        address.region);
+    if (!err && config->endpoint)
+        err = given_endpoint(config->endpoint, &endpoint, fault);
+    else if (!err && (err = aws_endpoint(address.region, &endpoint)))
+        fault_set(fault, err, "memory is exhausted");
+    if (!err && (err = compose(config, &endpoint, &address)))
+        fault_set(fault, err, "memory is exhausted");
+    endpoint_clear(&endpoint);
+    if (err)
+        s3_address_clear(&address);
+    else
+        *ret = address;
+    return err;
+}
+
+void s3_address_clear(struct s3_address *address) {
+    free(address->origin);
+    free(address->host);
+    free(address->base);
+    free(address->region);
+    *address = (struct s3_address){0};
+}

@@ -1,0 +1,24 @@
+/*
+ * Where a bucket is: its URL, the Host header, and the region to sign for.
+ */
+#ifndef MACIEFS_S3_ADDRESS_H
+#define MACIEFS_S3_ADDRESS_H
+
+#include <maciefs/config.h>
+
+struct s3_address {
+    char *origin; /* "https://bucket.s3.eu-west-1.amazonaws.com" */
+    char *host;   /* "bucket.s3.eu-west-1.amazonaws.com", with a port where the URL has one */
+    char *base;   /* the bucket's own path, encoded, without a final '/': "" or "/bucket" */
+    char *region;
+};
+
+/*
+ * Finds it from the options, the environment and the profile. Returns 0 and an address to be
+ * cleared by s3_address_clear; or -EINVAL, -ENOMEM, or an error of the profile's files.
+ */
+int s3_address_find(const struct config *config, struct s3_address *ret, struct fault *fault);
+
+void s3_address_clear(struct s3_address *address);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * Signed GETs to one bucket, tried again where that helps.
+ */
+#ifndef MACIEFS_S3_CLIENT_H
+#define MACIEFS_S3_CLIENT_H
+
+#include "address.h"
+#include "refusal.h"
+#include "retry.h"
+
+#include <maciefs/credentials.h>
+#include <maciefs/http.h>
+
+struct s3_client {
+    struct s3_address address;
+    struct http_pool *pool;
+    struct retry retry;
+    pthread_mutex_t credentials_lock; /* providers are asked by one caller at a time */
+    struct credentials_provider *credentials;
+};
+
+/* One call, which may take several tries. */
+struct s3_call {
+    struct s3_resource resource;
+    const char *query;    /* encoded; "" for none */
+    const char *if_match; /* an ETag that the object must have; "" for any */
+    bytes_sink write;     /* takes the body; its error ends the call */
+    /* Called before bytes are sent again from the first. Its error ends the call. */
+    int (*restart)(void *ctx);
+    /* Judges a whole answer; -EIO asks for another try, any other error is final. */
+    int (*check)(void *ctx, const struct http_answer *answer, struct fault *fault);
+    void *ctx;
+};
+
+/* Returns 0, or s3_address_find's errors. */
+int s3_client_open(struct s3_client *client, const struct config *config, struct fault *fault);
+
+/*
+ * Returns 0; an error of the sink or of `check`; -ENETDOWN where all tries failed or the server is
+ * away; s3_refusal_explain's errors; credentials_get's; http_get's final ones.
+ */
+int s3_client_call(struct s3_client *client, const struct s3_call *call, struct fault *fault);
+
+void s3_client_stop(struct s3_client *client);
+void s3_client_close(struct s3_client *client);
+
+#endif

@@ -1,0 +1,99 @@
+#include <maciefs/credentials.h>
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROVIDERS_MAX 2
+
+struct chain {
+    struct credentials_provider base;
+    struct credentials_provider *providers[PROVIDERS_MAX]; /* in the order they are asked */
+    size_t count;
+};
+
+static int get(struct credentials_provider *base, struct credentials *ret, struct fault *fault) {
+    struct chain *chain = (struct chain *)base;
+    for (size_t i = 0; i < chain->count; i++) {
+        int err = credentials_get(chain->providers[i], ret, fault);
+        if (err != -ENOENT)
+            return err;
+    }
+    return fault_set(fault, -EACCES,
+                     "no AWS credentials were found: set AWS_ACCESS_KEY_ID and "
+                     "AWS_SECRET_ACCESS_KEY, or name a profile of ~/.aws/credentials with "
+                     "profile=NAME");
+}
+
+static void free_chain(struct credentials_provider *base) {
+    struct chain *chain = (struct chain *)base;
+    for (size_t i = 0; i < chain->count; i++)
+        credentials_provider_free(chain->providers[i]);
+    free(chain);
+}
+
+struct credentials_provider *credentials_chain_new(const char *profile) {
+    struct chain *chain = calloc(1, sizeof *chain);
+    if (!chain)
+        return NULL;
+    chain->base =
+        (struct credentials_provider){.name = "the chain", .get = get, .free = free_chain};
+    if (!profile)
+        chain->providers[chain->count++] = credentials_environment_new();
+    chain->providers[chain->count++] = credentials_profile_new(profile);
+    for (size_t i = 0; i < chain->count; i++) {
+        if (!chain->providers[i]) {
+            free_chain(&chain->base);
+            return NULL;
+        }
+    }
+    return &chain->base;
+}
+
+static bool has_control_character(const char *text) {
+    for (const char *c = text; c && *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            return true;
+    return false;
+}
+
+int credentials_get(struct credentials_provider *provider, struct credentials *ret,
+                    struct fault *fault) {
+    struct credentials found;
+    int err = provider->get(provider, &found, fault);
+    if (err)
+        return err;
+    /* Usually a line end that came along when the key was copied. */
+    if (has_control_character(found.access_key_id) ||
+        has_control_character(found.secret_access_key) ||
+        has_control_character(found.session_token)) {
+        credentials_clear(&found);
+        return fault_set(fault, -EINVAL,
+                         "the AWS credentials from %s have a line end or another control "
+                         "character in them",
+                         provider->name);
+    }
+    *ret = found;
+    return 0;
+}
+
+void credentials_provider_free(struct credentials_provider *provider) {
+    if (provider)
+        provider->free(provider);
+}
+
+static void free_secret(char *text) {
+    if (text)
+        OPENSSL_cleanse(text, strlen(text));
+    free(text);
+}
+
+void credentials_clear(struct credentials *credentials) {
+    if (!credentials)
+        return;
+    free_secret(credentials->access_key_id);
+    free_secret(credentials->secret_access_key);
+    free_secret(credentials->session_token);
+    *credentials = (struct credentials){0};
+}

@@ -1,0 +1,26 @@
+/*
+ * What S3's refusals mean, and what a user can do about each.
+ */
+#ifndef MACIEFS_S3_REFUSAL_H
+#define MACIEFS_S3_REFUSAL_H
+
+#include <maciefs/fault.h>
+#include <maciefs/http.h>
+#include <stdbool.h>
+
+/* What was asked for, as policies name it. */
+struct s3_resource {
+    const char *action; /* "s3:GetObject" */
+    const char *bucket;
+    const char *key;    /* NULL for the bucket itself */
+    const char *region; /* that the request was signed for */
+};
+
+/* Whether an answer that is no 2xx only asks for patience. Sources: "Error responses". */
+bool s3_refusal_passes(const struct http_answer *answer);
+
+/* Writes the sentence for an answer that is no 2xx, and returns its errno. */
+int s3_refusal_explain(const struct http_answer *answer, const struct s3_resource *resource,
+                       struct fault *fault);
+
+#endif

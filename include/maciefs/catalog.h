@@ -1,0 +1,82 @@
+/*
+ * What the source has: which hours, and which objects in an hour.
+ *
+ * Listings are kept for `dir_ttl` and shared by all who ask. Both kinds of question are answered by
+ * as few requests as can be: the children of a folder by one request with a delimiter, and the
+ * objects of an hour by a page of bare keys, of which every hour that it holds whole is kept; so a
+ * walk through all hours costs what a plain listing of the bucket does. Memory is bounded: the
+ * listings of the hours that were asked for least recently are forgotten.
+ *
+ * Where the source does not answer, what is known is the answer.
+ */
+#ifndef MACIEFS_CATALOG_H
+#define MACIEFS_CATALOG_H
+
+#include <maciefs/hour.h>
+#include <maciefs/report.h>
+#include <maciefs/source.h>
+
+/* The folders in a folder: months, days and hours as bits of `mask`; years as a sorted array. */
+struct children {
+    uint32_t mask;
+    uint16_t *years; /* heap */
+    size_t year_count;
+};
+
+/* Adds a child of a folder at `depth`. Returns 0 or -ENOMEM. */
+int children_add(struct children *children, hour_t child, unsigned depth);
+bool children_has(const struct children *children, hour_t child, unsigned depth);
+void children_free(struct children *children);
+
+/*
+ * The `n`th child of the folder, in order. Returns false past the last.
+ */
+bool children_at(const struct children *children, hour_t folder, unsigned depth, size_t n,
+                 hour_t *ret);
+
+/* The objects of an hour, sorted by key; shared and counted, not to be changed. */
+struct hour_listing {
+    hour_t hour;
+    int64_t listed; /* monotonic milliseconds */
+    int64_t now;    /* the source's clock then, seconds since 1970 */
+    const struct object *objects;
+    size_t count;
+};
+
+struct catalog;
+
+struct catalog *catalog_new(struct source *source, unsigned ttl_ms, struct counters *counters);
+void catalog_free(struct catalog *catalog); /* accepts NULL */
+
+/*
+ * The children of a folder as they were last listed, added to *ret; *ret_fresh tells whether that
+ * was no longer than dir_ttl ago. Asks nobody. Returns 0 or -ENOMEM.
+ */
+int catalog_children(struct catalog *catalog, hour_t folder, unsigned depth, struct children *ret,
+                     bool *ret_fresh);
+
+/* Lists the children of a folder anew. Returns 0 or source_list's errors with a fault. */
+int catalog_list_folder(struct catalog *catalog, hour_t folder, unsigned depth,
+                        struct fault *fault);
+
+/*
+ * The objects of an hour, listed no longer than `max_age_ms` ago. May wait for the source. Returns
+ * 0 and a listing to be given back by catalog_release; or source_list's errors with a fault.
+ */
+int catalog_objects(struct catalog *catalog, hour_t hour, unsigned max_age_ms,
+                    struct hour_listing **ret, struct fault *fault);
+
+/* What is known of an hour's objects, if it is no older than that; else NULL. Asks nobody. */
+struct hour_listing *catalog_known(struct catalog *catalog, hour_t hour, unsigned max_age_ms);
+
+/*
+ * Lists all hours from `first` to `last` anew. Calls `visit` for each hour that has objects, in
+ * order. Returns 0, source_list's errors with a fault, or the visitor's value.
+ */
+typedef int (*hour_visitor)(void *ctx, struct hour_listing *listing);
+int catalog_sweep(struct catalog *catalog, hour_t first, hour_t last, hour_visitor visit, void *ctx,
+                  struct fault *fault);
+
+void catalog_release(struct catalog *catalog, struct hour_listing *listing); /* accepts NULL */
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * Requests between the kernel and the serving process, in memory that outlasts it.
+ *
+ * Each serving thread owns one slot of shared memory and reads its requests straight into it: the
+ * kernel copies a request there and at that moment hands it over. The slot is emptied when the
+ * request was answered. So whatever instant a server dies at, each request it had taken and not
+ * answered lies whole in a slot, and the next server begins by serving those. (A request that was
+ * answered, but whose slot was not emptied in time, is answered again: the kernel knows no such
+ * request any more and says ENOENT, which is no error here.) This works on every kernel; Linux
+ * 6.9's FUSE_NOTIFY_RESEND is not needed.
+ *
+ * The kernel sends INIT once. It is kept too, and told again to each new server's libfuse; the
+ * kernel ignores the second answer.
+ *
+ * A thread serves one request at a time and may wait in it (for an old hour to be fetched). When no
+ * thread is left that reads, another is started, up to CHANNEL_SLOTS. A request whose reader was
+ * interrupted (Ctrl-C) while the server died is answered -EINTR by the next one.
+ *
+ * Sources: linux/fuse.h; libfuse 3.14's fuse_lowlevel.h (fuse_session_custom_io,
+ * fuse_session_process_buf).
+ */
+#ifndef MACIEFS_CHANNEL_H
+#define MACIEFS_CHANNEL_H
+
+#include <fuse3/fuse_lowlevel.h>
+
+#define CHANNEL_SLOTS 1024
+
+struct channel;
+
+/*
+ * Maps the shared memory, for the descriptor `fd` of /dev/fuse, which stays the caller's. To be
+ * called in the keeper. Returns 0 or -ENOMEM.
+ */
+int channel_new(int fd, struct channel **ret);
+
+/*
+ * In a server: serves what the slots hold, then what the kernel sends, with the operations of
+ * `session` (made by fuse_session_new, not mounted). An operation has replied when it returns.
+ * Calls `ready` once INIT has been answered.
+ *
+ * Returns 0 when the file system was unmounted; else a negative errno, with threads that may still
+ * be serving: the process has to end then, and the next server takes over.
+ */
+int channel_serve(struct channel *channel, struct fuse_session *session, void (*ready)(void *),
+                  void *ctx);
+
+/* Unmaps. Accepts NULL. */
+void channel_free(struct channel *channel);
+
+#endif

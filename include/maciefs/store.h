@@ -1,0 +1,146 @@
+/*
+ * The logs on the local disk.
+ *
+ * An hour's log is a file, with its journal beside it: <cache>/2026/11/24/05.ndjson and .journal.
+ * Data flows one way: lines are written behind the committed ones (store_write), then made durable
+ * and journaled (store_commit), from when they can be read; then the mount is told, which makes the
+ * kernel forget a last page that it may hold half-filled; then the new size is announced. What a
+ * crash left behind the last journaled byte is cut off when the log is next used. Files and
+ * journals say all there is to know, so a server that starts has nothing to rebuild.
+ *
+ * Data of hours that are over can be dropped (evicted) to stay under the cache's size; journals
+ * stay, so sizes are still known, and the data comes back by fetching the journal's objects again.
+ *
+ * The store knows nothing of where objects come from or who reads. All functions may be called from
+ * any thread; at most one thread at a time writes to one log.
+ */
+#ifndef MACIEFS_STORE_H
+#define MACIEFS_STORE_H
+
+#include <maciefs/fault.h>
+#include <maciefs/hour.h>
+#include <maciefs/journal.h>
+#include <maciefs/report.h>
+#include <maciefs/spool.h>
+#include <stdbool.h>
+
+/*
+ * Growth that is durable and not yet announced, in memory that outlasts the process: a new server
+ * announces no more than the old one until the kernel's pages are dropped.
+ */
+#define STORE_PUBLISHING_MAX 64
+struct publishing {
+    struct {
+        hour_t hour; /* 0: free */
+        uint64_t announced;
+    } at[STORE_PUBLISHING_MAX];
+};
+
+struct store_options {
+    uint64_t size;                 /* bytes that logs and objects may take on disk */
+    struct publishing *publishing; /* shared memory; the caller's */
+    struct counters *counters;     /* the caller's */
+    /*
+     * Makes the kernel drop pages of the log from `offset` on; called without locks, before the new
+     * size is announced. NULL: nothing to do.
+     */
+    void (*drop_pages)(void *ctx, hour_t hour, uint64_t offset);
+    void *ctx;
+};
+
+struct store;
+
+/*
+ * Makes the cache folder if need be, and takes its lock, which the process and its children hold
+ * until the last of them ends. Returns a descriptor of the folder for store_open; or -EBUSY where
+ * another maciefs holds it, -EEXIST where it belongs to another source, -EACCES, -EROFS, -ENOSPC …,
+ * with a fault.
+ */
+int store_lock(const char *folder, const char *source, struct fault *fault);
+
+/* Opens the store in a locked folder. Returns 0 or a negative errno with a fault. */
+int store_open(int folder, const struct store_options *options, struct store **ret,
+               struct fault *fault);
+void store_free(struct store *store); /* accepts NULL */
+
+/* The folder, for spools. */
+int store_folder(const struct store *store);
+
+struct log_state {
+    bool known;        /* it has a journal: at least one object was appended */
+    bool present;      /* its data is on the disk */
+    uint64_t size;     /* bytes announced */
+    uint64_t readable; /* bytes committed, at least `size` */
+    int64_t modified;  /* newest LastModified of its objects; 0 without any; never goes back */
+    int64_t refreshed; /* when it was last brought up to date; monotonic ms; 0 for never */
+};
+
+/* What is known of a log, read from its journal where need be. Returns 0 or -errno of the disk. */
+int store_state(struct store *store, hour_t hour, struct log_state *ret);
+
+/* Notes that the log is as the source was listed at `when` (monotonic milliseconds). */
+void store_refreshed(struct store *store, hour_t hour, int64_t when);
+
+/* The children that hours on the disk give a folder of `depth`: see catalog.h's `struct children`.
+ */
+struct children;
+int store_children(struct store *store, hour_t folder, unsigned depth, struct children *ret);
+
+/*
+ * Reads up to `len` bytes at `offset`, never past the committed ones. Returns their number (0 at
+ * the end); -ENODATA where the data is not on the disk; or -errno.
+ */
+ssize_t store_read(struct store *store, hour_t hour, uint64_t offset, void *at, size_t len);
+
+enum store_has { STORE_NEW, STORE_SAME, STORE_OVERWRITTEN };
+
+/*
+ * Whether the log has the object; by its key: an ETag that differs only tells that it was
+ * overwritten, which is told once. Returns an enum store_has or -errno.
+ */
+int store_has(struct store *store, hour_t hour, const struct object *object);
+
+/* Frees what store_has keeps in memory of an hour; for hours that are not watched. */
+void store_forget(struct store *store, hour_t hour);
+
+/*
+ * Writes an object's lines behind those written before, neither durable nor visible yet.
+ * Returns 0; or -ENOSPC and others, with nothing taken.
+ */
+int store_write(struct store *store, hour_t hour, const struct object *object,
+                const struct spool *spool, bool damaged);
+
+/*
+ * Commits and publishes what was written since the last commit. On an error all of that is undone:
+ * nothing is lost that was readable. Returns 0 or -errno.
+ */
+int store_commit(struct store *store, hour_t hour);
+
+/* Undoes what was written since the last commit. */
+void store_rollback(struct store *store, hour_t hour);
+
+/*
+ * Restoring evicted data: begin; put each object of the journal, in any order; finish. The data
+ * appears when all are there. store_restore_put checks length and CRC against the journal and
+ * returns -ESTALE where they differ. store_restore_visit walks the journal's entries.
+ */
+int store_restore_visit(struct store *store, hour_t hour, journal_visitor visit, void *ctx);
+int store_restore_begin(struct store *store, hour_t hour);
+int store_restore_put(struct store *store, hour_t hour, const struct journal_entry *entry,
+                      const struct spool *spool);
+int store_restore_finish(struct store *store, hour_t hour);
+void store_restore_abandon(struct store *store, hour_t hour);
+
+/*
+ * Drops the data of the least recently used hours below `before`, and of single objects, until the
+ * cache is within its size. Returns how many hours were dropped.
+ */
+unsigned store_evict(struct store *store, hour_t before);
+
+/* Adds up what lies in the folder, once at the start. Returns 0 or -errno. */
+int store_measure(struct store *store);
+
+/* Announces what an earlier server committed and could not announce. To be called once serving. */
+void store_publish_rest(struct store *store);
+
+#endif

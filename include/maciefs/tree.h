@@ -1,0 +1,66 @@
+/*
+ * The tree that users see: names, attributes, bytes; answered from hours, store and catalog.
+ *
+ * Nothing here knows FUSE: operations.c turns requests into these calls. All of them may wait, for
+ * as long as the caller has patience (hours.h).
+ *
+ *     /YYYY/MM/DD/HH/macie.ndjson     the hour's log
+ *     /.objects/YYYY/MM/DD/HH/<name>  single objects, decoded
+ *     /.maciefs/status.json, metrics
+ *
+ * The folders that exist are those the source has, those the disk has, and those of the current
+ * and the next hour.
+ */
+#ifndef MACIEFS_TREE_H
+#define MACIEFS_TREE_H
+
+#include <maciefs/hours.h>
+#include <maciefs/node.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#define TREE_LOG_NAME "macie.ndjson"
+
+struct tree {
+    const struct config *config;
+    struct source *source;
+    struct store *store;
+    struct catalog *catalog;
+    struct hours *hours;
+    struct counters *counters;
+};
+
+/* Finds a name in a folder. Returns 0, -ENOENT, -ENOTDIR, or hours.h's errors. */
+int tree_lookup(struct tree *tree, const struct node *folder, const char *name, struct node *ret,
+                struct patience *patience);
+
+/*
+ * A node's attributes. `exact`: a log's, or an object's, size is made known first, which may fetch
+ * it; else what is known is taken. Returns 0, -ENOENT, or hours.h's errors.
+ */
+int tree_attributes(struct tree *tree, const struct node *node, bool exact, struct stat *ret,
+                    struct patience *patience);
+
+/* Whether the kernel may keep pages and size of a node: it will not change, but for what is told.
+ */
+bool tree_is_settled(struct tree *tree, const struct node *node);
+
+/* Makes a node's bytes lie on the disk. Errors as hours_ready; -EISDIR. */
+int tree_open(struct tree *tree, const struct node *node, struct patience *patience);
+
+/* Reads. Returns the bytes' number or a negative errno. */
+ssize_t tree_read(struct tree *tree, const struct node *node, uint64_t offset, void *at, size_t len,
+                  struct patience *patience);
+
+/*
+ * Calls `visit` for each entry of a folder behind the one that `after` stands for (0: all), in
+ * order. `place` is what `after` would be for the next entry. Ends when `visit` returns false.
+ * Returns 0, -ENOTDIR or hours.h's errors.
+ */
+typedef bool (*tree_visitor)(void *ctx, const char *name, const struct node *node, uint64_t place);
+int tree_list(struct tree *tree, const struct node *folder, uint64_t after, tree_visitor visit,
+              void *ctx, struct patience *patience);
+
+bool node_is_folder(const struct node *node);
+
+#endif
