@@ -269,6 +269,31 @@ static void tells_that_a_port_speaks_no_tls(void **state) {
     close(fd);
 }
 
+/* A listener whose queue is full drops who comes, like a network that is away. */
+static void does_not_wait_long_to_connect(void **state) {
+    struct fixture *f = *state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int fds[4];
+    for (size_t i = 0; i < 4; i++)
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    assert_return_code(bind(fds[0], (struct sockaddr *)&address, len), errno);
+    assert_return_code(listen(fds[0], 0), errno);
+    assert_return_code(getsockname(fds[0], (struct sockaddr *)&address, &len), errno);
+    for (size_t i = 1; i < 4; i++)
+        (void)connect(fds[i], (struct sockaddr *)&address, len);
+    const struct http_options options = {
+        .connections = 1, .connect_timeout_ms = 200, .stall_timeout_ms = 600000};
+    http_pool_free(f->pool);
+    f->pool = http_pool_new(&options);
+    char url[64];
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", ntohs(address.sin_port));
+    assert_int_equal(ask(f, url), -ENETDOWN);
+    assert_non_null(strstr(f->fault.text, "does not answer in time"));
+    for (size_t i = 0; i < 4; i++)
+        close(fds[i]);
+}
+
 static int full_sink(void *ctx, const uint8_t *at, size_t len) {
     (void)ctx, (void)at, (void)len;
     return -ENOSPC;
@@ -362,6 +387,7 @@ int main(void) {
         TEST(tells_how_an_answer_broke),
         TEST(tells_why_nobody_answers),
         TEST(tells_that_a_port_speaks_no_tls),
+        TEST(does_not_wait_long_to_connect),
         TEST(hands_on_the_sinks_error),
         TEST(callers_take_turns),
         TEST(stop_ends_all),
