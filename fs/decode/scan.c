@@ -73,14 +73,13 @@ IN_LOOP struct scan_marks look(struct masks masks, const struct scan_state *stat
 }
 
 /* Brings the state behind the block if that is plain. */
-IN_LOOP bool step(struct masks masks, struct scan_state *state) {
-    struct scan_marks marks = look(masks, state);
-    uint64_t closed = count(marks.closes);
-    if (marks.odd != 0 || closed >= state->depth)
+IN_LOOP bool pass(struct scan_state *state, const struct scan_marks *marks) {
+    uint64_t closed = count(marks->closes);
+    if (marks->odd != 0 || closed >= state->depth)
         return false;
-    state->depth += count(marks.opens) - closed;
-    state->in_string = marks.strings >> (SCAN_BLOCK - 1);
-    state->escaped = marks.escapes;
+    state->depth += count(marks->opens) - closed;
+    state->in_string = marks->strings >> (SCAN_BLOCK - 1);
+    state->escaped = marks->escapes;
     return true;
 }
 
@@ -119,11 +118,17 @@ IN_LOOP struct masks masks_portable(const uint8_t *at) {
     return masks;
 }
 
-static size_t plain_portable(const uint8_t *at, size_t len, struct scan_state *state) {
-    size_t pos = 0;
+static size_t scan_portable(const uint8_t *at, size_t len, struct scan_state *state,
+                            struct scan_marks *marks) {
     struct scan_state here = *state;
-    while (len - pos >= SCAN_BLOCK && step(masks_portable(at + pos), &here))
-        pos += SCAN_BLOCK;
+    size_t pos = 0;
+    for (; len - pos >= SCAN_BLOCK; pos += SCAN_BLOCK) {
+        struct scan_marks found = look(masks_portable(at + pos), &here);
+        if (pass(&here, &found))
+            continue;
+        *marks = found;
+        break;
+    }
     *state = here;
     return pos;
 }
@@ -165,11 +170,17 @@ IN_LOOP struct masks masks_sse2(const uint8_t *at) {
     return masks;
 }
 
-static size_t plain_sse2(const uint8_t *at, size_t len, struct scan_state *state) {
-    size_t pos = 0;
+static size_t scan_sse2(const uint8_t *at, size_t len, struct scan_state *state,
+                        struct scan_marks *marks) {
     struct scan_state here = *state;
-    while (len - pos >= SCAN_BLOCK && step(masks_sse2(at + pos), &here))
-        pos += SCAN_BLOCK;
+    size_t pos = 0;
+    for (; len - pos >= SCAN_BLOCK; pos += SCAN_BLOCK) {
+        struct scan_marks found = look(masks_sse2(at + pos), &here);
+        if (pass(&here, &found))
+            continue;
+        *marks = found;
+        break;
+    }
     *state = here;
     return pos;
 }
@@ -204,11 +215,17 @@ AVX2 IN_LOOP struct masks masks_avx2(const uint8_t *at) {
     return masks;
 }
 
-AVX2 static size_t plain_avx2(const uint8_t *at, size_t len, struct scan_state *state) {
-    size_t pos = 0;
+AVX2 static size_t scan_avx2(const uint8_t *at, size_t len, struct scan_state *state,
+                             struct scan_marks *marks) {
     struct scan_state here = *state;
-    while (len - pos >= SCAN_BLOCK && step(masks_avx2(at + pos), &here))
-        pos += SCAN_BLOCK;
+    size_t pos = 0;
+    for (; len - pos >= SCAN_BLOCK; pos += SCAN_BLOCK) {
+        struct scan_marks found = look(masks_avx2(at + pos), &here);
+        if (pass(&here, &found))
+            continue;
+        *marks = found;
+        break;
+    }
     *state = here;
     return pos;
 }
@@ -223,29 +240,32 @@ static bool has_avx2(void) {
 
 const struct scan_way scan_ways[] = {
 #if defined(__x86_64__)
-    {"avx2", has_avx2, plain_avx2},
-    {"sse2", always, plain_sse2},
+    {"avx2", has_avx2, scan_avx2},
+    {"sse2", always, scan_sse2},
 #endif
-    {"portable", always, plain_portable},
+    {"portable", always, scan_portable},
     {NULL, NULL, NULL},
 };
 
-size_t scan_plain(const uint8_t *at, size_t len, struct scan_state *state) {
+static const struct scan_way *best_way(void) {
     const struct scan_way *way = scan_ways;
     while (!way->usable())
         way++;
-    return way->plain(at, len, state);
+    return way;
 }
 
-struct scan_marks scan_marks(const uint8_t *at, size_t len, const struct scan_state *state) {
-    uint8_t rest[SCAN_BLOCK] = {0};
-    if (len < SCAN_BLOCK)
-        at = memcpy(rest, at, len);
-#if defined(__x86_64__)
-    return look(masks_sse2(at), state);
-#else
-    return look(masks_portable(at), state);
-#endif
+size_t scan(const uint8_t *at, size_t len, struct scan_state *state, struct scan_marks *marks) {
+    const struct scan_way *way = best_way();
+    size_t passed = way->scan(at, len, state, marks);
+    size_t left = len - passed;
+    if (left > 0 && left < SCAN_BLOCK) {
+        uint8_t rest[SCAN_BLOCK] = {0};
+        memcpy(rest, at + passed, left);
+        /* At depth 0 no block is plain. */
+        struct scan_state here = {.in_string = state->in_string, .escaped = state->escaped};
+        way->scan(rest, SCAN_BLOCK, &here, marks);
+    }
+    return passed;
 }
 
 void scan_move(struct scan_state *state, const struct scan_marks *marks, size_t i) {

@@ -3,8 +3,8 @@
  *
  * A block becomes a few masks, bit i for byte i, and arithmetic on those masks tells which quotes
  * are escaped and which bytes stand inside strings, without a branch on any byte. Most blocks turn
- * out plain: the event goes on behind them, and its depth is all that changes. `scan_plain` passes
- * over those at memory speed; a block that needs a closer look is given by `scan_marks`.
+ * out plain: the event goes on behind them, and its depth is all that changes. Those are passed
+ * over at memory speed; of any other, the marks tell which bytes to look at.
  */
 #ifndef MACIEFS_DECODE_SCAN_H
 #define MACIEFS_DECODE_SCAN_H
@@ -24,22 +24,21 @@ struct scan_marks {
 };
 
 /*
- * Passes over whole blocks as long as they are plain, and brings `*state` behind them.
- * Returns their bytes, at most `len`.
+ * Passes over blocks as long as they are plain, and brings `*state` behind them. Returns their
+ * bytes. Where that is less than `len`, `*marks` are those of the block that follows, the last of
+ * which may be cut short by `len`.
  */
-size_t scan_plain(const uint8_t *at, size_t len, struct scan_state *state);
-
-/* The marks of the block at `at`, of which only `len` bytes may be left. */
-struct scan_marks scan_marks(const uint8_t *at, size_t len, const struct scan_state *state);
+size_t scan(const uint8_t *at, size_t len, struct scan_state *state, struct scan_marks *marks);
 
 /* Sets what stands before byte `i`, which is no quote, or before the byte behind the block. */
 void scan_move(struct scan_state *state, const struct scan_marks *marks, size_t i);
 
-/* The ways there are to pass over plain blocks; scan_plain takes the best this machine can. */
+/* The ways there are to scan whole blocks: as above, where `len` is as many bytes or more. */
 struct scan_way {
     const char *name;
     bool (*usable)(void);
-    size_t (*plain)(const uint8_t *at, size_t len, struct scan_state *state);
+    size_t (*scan)(const uint8_t *at, size_t len, struct scan_state *state,
+                   struct scan_marks *marks);
 };
 
 /* The best first, the last usable everywhere; ends with a name of NULL. */

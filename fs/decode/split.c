@@ -214,13 +214,19 @@ static int at_close(struct splitter *splitter, struct stretch *in, size_t close)
     return splitter->scan.depth > 0 ? GOES_ON : end_event(splitter, in, close + 1);
 }
 
+/* Drops the white space from `pos` on. */
+static void drop_white(struct splitter *splitter, struct stretch *in, size_t pos) {
+    while (pos < in->len && is_white(in->at[pos]))
+        pos++;
+    in->from = pos;
+    splitter->dropping = pos == in->len;
+}
+
 /* A line break outside strings. */
 static int at_break(struct splitter *splitter, struct stretch *in, size_t pos) {
     int err = write_to(splitter, in, pos);
-    splitter->dropping = true;
-    splitter->scan.escaped = false;
-    in->pos = pos;
-    return err ? err : MOVED;
+    drop_white(splitter, in, pos);
+    return err;
 }
 
 /* Whether the '{' at `open`, inside a string, begins an event that cut this one off. */
@@ -264,38 +270,36 @@ static int at_shape(struct splitter *splitter, struct stretch *in, size_t pos) {
     }
 }
 
-static void drop_white(struct splitter *splitter, struct stretch *in) {
-    while (in->pos < in->len && is_white(in->at[in->pos]))
-        in->pos++;
-    in->from = in->pos;
-    splitter->dropping = in->pos == in->len;
-}
-
-/* One block from `pos` on, or what of it comes before the event ends or bytes are dropped. */
-static int pass_block(struct splitter *splitter, struct stretch *in) {
+/* The block at `pos`, or what of it comes before the event ends. */
+static int pass_block(struct splitter *splitter, struct stretch *in,
+                      const struct scan_marks *marks) {
     size_t start = in->pos;
     size_t len = in->len - start < SCAN_BLOCK ? in->len - start : SCAN_BLOCK;
-    struct scan_marks marks = scan_marks(in->at + start, len, &splitter->scan);
-    for (uint64_t left = marks.opens | marks.closes | marks.odd; left; left &= left - 1) {
+    for (uint64_t left = marks->opens | marks->closes | marks->odd; left; left &= left - 1) {
         unsigned bit = (unsigned)__builtin_ctzll(left);
-        scan_move(&splitter->scan, &marks, bit);
+        if (start + bit < in->from)
+            continue;
+        scan_move(&splitter->scan, marks, bit);
         int became = at_shape(splitter, in, start + bit);
         if (became != GOES_ON)
             return became;
     }
-    scan_move(&splitter->scan, &marks, len);
-    in->pos = start + len;
+    scan_move(&splitter->scan, marks, len);
+    in->pos = in->from < start + len ? start + len : in->from;
     return GOES_ON;
 }
 
 static int pass_event(struct splitter *splitter, struct stretch *in) {
+    if (splitter->dropping) {
+        drop_white(splitter, in, in->pos);
+        in->pos = in->from;
+    }
     int became = GOES_ON;
     while (became == GOES_ON && in->pos < in->len) {
-        if (splitter->dropping)
-            drop_white(splitter, in);
-        in->pos += scan_plain(in->at + in->pos, in->len - in->pos, &splitter->scan);
+        struct scan_marks marks;
+        in->pos += scan(in->at + in->pos, in->len - in->pos, &splitter->scan, &marks);
         if (in->pos < in->len)
-            became = pass_block(splitter, in);
+            became = pass_block(splitter, in, &marks);
     }
     return became;
 }
