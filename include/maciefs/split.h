@@ -53,17 +53,23 @@ enum splitter_state {
     SPLITTER_TEXT,
 };
 
+/* What an event's next byte stands in. */
+struct scan_state {
+    uint64_t depth; /* braces open, at least 1 */
+    bool in_string;
+    bool escaped; /* an odd number of backslashes came last */
+};
+
 /* In place; no memory of its own. The members are the splitter's. */
 struct splitter {
     struct line_sink sink;
     enum splitter_state state;
-    bool on_line;   /* an event ended on this line */
-    bool comma;     /* an event ended, and since then only what is dropped came */
-    bool dropping;  /* in an event: white space behind a line break */
-    bool in_string; /* in an event */
-    bool escaped;   /* in an event: an odd number of backslashes came last */
-    uint8_t last;   /* in an event: the last byte that is no white space */
-    uint64_t depth;
+    bool on_line; /* an event ended on this line */
+    bool comma;   /* an event ended, and since then only what is dropped came */
+    /* In an event: */
+    bool dropping; /* white space behind a line break */
+    uint8_t last;  /* the last byte that is no white space */
+    struct scan_state scan;
     uint8_t held_len;
     uint8_t held[2 * SPLIT_BLANKS_MAX]; /* the end of the bytes so far, too few to decide on */
 };
