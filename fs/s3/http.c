@@ -141,36 +141,6 @@ void http_pool_free(struct http_pool *pool) {
     free(pool);
 }
 
-static void give_back(struct http_pool *pool, CURL *curl) {
-    /* Forgets the exchange's addresses, keeps the connection. */
-    if (curl)
-        curl_easy_reset(curl);
-    pthread_mutex_lock(&pool->lock);
-    pool->handles[pool->idle++] = curl;
-    pthread_cond_signal(&pool->returned);
-    pthread_mutex_unlock(&pool->lock);
-}
-
-/* Takes the handle that came back last: its connection is the likeliest to be alive. */
-static int borrow(struct http_pool *pool, CURL **ret) {
-    pthread_mutex_lock(&pool->lock);
-    while (pool->idle == 0 && !http_pool_stopped(pool))
-        pthread_cond_wait(&pool->returned, &pool->lock);
-    bool stopped = http_pool_stopped(pool);
-    CURL *curl = stopped ? NULL : pool->handles[--pool->idle];
-    pthread_mutex_unlock(&pool->lock);
-    if (stopped)
-        return -ECANCELED;
-    if (!curl)
-        curl = curl_easy_init();
-    if (!curl) {
-        give_back(pool, NULL);
-        return -ENOMEM;
-    }
-    *ret = curl;
-    return 0;
-}
-
 /* Keeps the beginning of an error's body; the rest is not worth waiting for. */
 static int keep_error_body(struct exchange *x, const char *at, size_t len) {
     size_t room = ERROR_BODY_MAX - x->error_body.len;
@@ -213,39 +183,74 @@ static int on_progress(void *ctx, curl_off_t total, curl_off_t now, curl_off_t u
     return x->err || x->stalled;
 }
 
-static CURLcode set_fixed_options(CURL *curl) {
+/* What all exchanges of a handle have in common. */
+static CURLcode set_up(CURL *curl, const struct http_options *options) {
     for (size_t i = 0; i < sizeof fixed_options / sizeof *fixed_options; i++) {
         CURLcode rc = curl_easy_setopt(curl, fixed_options[i].option, fixed_options[i].value);
         if (rc != CURLE_OK)
             return rc;
     }
-    return curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    CURLcode rc = curl_easy_setopt(curl, CURLOPT_USERAGENT, "maciefs/" MACIEFS_VERSION);
+    if (rc == CURLE_OK)
+        rc = curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    return rc;
 }
 
-static CURLcode set_callbacks(struct exchange *x) {
+static CURL *handle_new(const struct http_options *options) {
+    CURL *curl = curl_easy_init();
+    if (curl && set_up(curl, options) != CURLE_OK) {
+        curl_easy_cleanup(curl);
+        curl = NULL;
+    }
+    return curl;
+}
+
+/* Points a handle at an exchange. */
+static CURLcode set_exchange(struct exchange *x, const char *url, struct curl_slist *lines) {
     CURL *curl = x->curl;
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, x->error);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, x);
-    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, x);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, x);
-    return curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
-                            (long)x->pool->options.connect_timeout_ms);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, lines);
+    return curl_easy_setopt(curl, CURLOPT_URL, url);
 }
 
-static CURLcode set_request(struct exchange *x, const char *url, struct curl_slist *lines) {
-    CURLcode rc = set_fixed_options(x->curl);
-    if (rc == CURLE_OK)
-        rc = set_callbacks(x);
-    if (rc == CURLE_OK)
-        rc = curl_easy_setopt(x->curl, CURLOPT_USERAGENT, "maciefs/" MACIEFS_VERSION);
-    if (rc == CURLE_OK)
-        rc = curl_easy_setopt(x->curl, CURLOPT_URL, url);
-    if (rc == CURLE_OK)
-        rc = curl_easy_setopt(x->curl, CURLOPT_HTTPHEADER, lines);
-    return rc;
+/* What is gone after the exchange, and libcurl might touch when it closes the connection. */
+static void unset_exchange(CURL *curl) {
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
+}
+
+static void give_back(struct http_pool *pool, CURL *curl) {
+    pthread_mutex_lock(&pool->lock);
+    pool->handles[pool->idle++] = curl;
+    pthread_cond_signal(&pool->returned);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* Takes the handle that came back last: its connection is the likeliest to be alive. */
+static int borrow(struct http_pool *pool, CURL **ret) {
+    pthread_mutex_lock(&pool->lock);
+    while (pool->idle == 0 && !http_pool_stopped(pool))
+        pthread_cond_wait(&pool->returned, &pool->lock);
+    bool stopped = http_pool_stopped(pool);
+    CURL *curl = stopped ? NULL : pool->handles[--pool->idle];
+    pthread_mutex_unlock(&pool->lock);
+    if (stopped)
+        return -ECANCELED;
+    if (!curl)
+        curl = handle_new(&pool->options);
+    if (!curl) {
+        give_back(pool, NULL);
+        return -ENOMEM;
+    }
+    *ret = curl;
+    return 0;
 }
 
 static int header_lines(const char *const headers[], struct curl_slist **ret) {
@@ -370,10 +375,11 @@ static int explain(const struct exchange *x, CURLcode rc, struct fault *fault) {
 
 static int perform(struct exchange *x, const char *url, struct curl_slist *lines,
                    struct http_answer *ret, struct fault *fault) {
-    CURLcode rc = set_request(x, url, lines);
+    CURLcode rc = set_exchange(x, url, lines);
     x->moved_ms = now_ms();
     if (rc == CURLE_OK)
         rc = curl_easy_perform(x->curl);
+    unset_exchange(x->curl);
     if (rc != CURLE_OK && !(x->body_full && !x->err))
         return explain(x, rc, fault);
     struct http_answer answer;

@@ -1,0 +1,138 @@
+#include "../../fs/s3/address.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char config_file[] = "/tmp/maciefs-test-XXXXXX";
+
+static int setup(void **state) {
+    (void)state;
+    unsetenv("AWS_PROFILE");
+    unsetenv("AWS_REGION");
+    unsetenv("AWS_DEFAULT_REGION");
+    setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent/credentials", 1);
+    setenv("AWS_CONFIG_FILE", "/nonexistent/config", 1);
+    return 0;
+}
+
+static void finds_addresses(void **state) {
+    static const struct {
+        const char *bucket, *endpoint, *region;
+        enum config_addressing addressing;
+        const char *origin, *host, *base;
+    } cases[] = {
+        {"b", NULL, "eu-west-1", CONFIG_AUTO, "https://b.s3.eu-west-1.amazonaws.com",
+         "b.s3.eu-west-1.amazonaws.com", ""},
+        {"b", NULL, NULL, CONFIG_VIRTUAL, "https://b.s3.us-east-1.amazonaws.com",
+         "b.s3.us-east-1.amazonaws.com", ""},
+        {"b", NULL, "cn-north-1", CONFIG_PATH, "https://s3.cn-north-1.amazonaws.com.cn",
+         "s3.cn-north-1.amazonaws.com.cn", "/b"},
+        {"a.b", NULL, NULL, CONFIG_AUTO, "https://s3.us-east-1.amazonaws.com",
+         "s3.us-east-1.amazonaws.com", "/a.b"},
+        {"Old_Name", NULL, NULL, CONFIG_AUTO, "https://s3.us-east-1.amazonaws.com",
+         "s3.us-east-1.amazonaws.com", "/Old_Name"},
+        {"b", "http://127.0.0.1:9000", NULL, CONFIG_AUTO, "http://127.0.0.1:9000", "127.0.0.1:9000",
+         "/b"},
+        {"b", "http://[::1]:9000/", NULL, CONFIG_AUTO, "http://[::1]:9000", "[::1]:9000", "/b"},
+        {"b", "HTTPS://store.example/s3/", NULL, CONFIG_AUTO, "https://store.example",
+         "store.example", "/s3/b"},
+        {"b", "https://store.example:8443/s3", NULL, CONFIG_VIRTUAL, "https://b.store.example:8443",
+         "b.store.example:8443", "/s3"},
+        {"t:b", "http://h", NULL, CONFIG_PATH, "http://h", "h", "/t%3Ab"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct config config = {.bucket = (char *)cases[i].bucket,
+                                      .endpoint = (char *)cases[i].endpoint,
+                                      .region = (char *)cases[i].region,
+                                      .addressing = cases[i].addressing};
+        struct s3_address address;
+        struct fault fault;
+        assert_int_equal(s3_address_find(&config, &address, &fault), 0);
+        assert_string_equal(address.origin, cases[i].origin);
+        assert_string_equal(address.host, cases[i].host);
+        assert_string_equal(address.base, cases[i].base);
+        s3_address_clear(&address);
+    }
+}
+
+static void refuses_what_is_no_address(void **state) {
+    static const struct {
+        const char *bucket, *endpoint, *region;
+        enum config_addressing addressing;
+        const char *said;
+    } cases[] = {
+        {"b", "127.0.0.1:9000", NULL, CONFIG_AUTO, "endpoint="},
+        {"b", "ftp://h", NULL, CONFIG_AUTO, "endpoint="},
+        {"b", "http://", NULL, CONFIG_AUTO, "endpoint="},
+        {"b", "http://h:99999", NULL, CONFIG_AUTO, "endpoint="},
+        {"b", "http://h/?x", NULL, CONFIG_AUTO, "endpoint="},
+        {"b", "http://h/#x", NULL, CONFIG_AUTO, "endpoint="},
+        {"b", "http://h o", NULL, CONFIG_AUTO, "endpoint="},
+        {"b", "http://me:hidden@h", NULL, CONFIG_AUTO, "user"},
+        {"b", NULL, "eu west", CONFIG_AUTO, "region"},
+        {"b", NULL, "evil.example/", CONFIG_AUTO, "region"},
+        {"a/b", NULL, NULL, CONFIG_AUTO, "bucket"},
+        {"a\r\nx: y", NULL, NULL, CONFIG_AUTO, "bucket"},
+        {"", NULL, NULL, CONFIG_AUTO, "bucket"},
+        {"a_b", NULL, NULL, CONFIG_VIRTUAL, "addressing=path"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct config config = {.bucket = (char *)cases[i].bucket,
+                                      .endpoint = (char *)cases[i].endpoint,
+                                      .region = (char *)cases[i].region,
+                                      .addressing = cases[i].addressing};
+        struct s3_address address;
+        struct fault fault;
+        assert_int_equal(s3_address_find(&config, &address, &fault), -EINVAL);
+        assert_non_null(strstr(fault.text, cases[i].said));
+        assert_null(strstr(fault.text, "hidden"));
+    }
+}
+
+static void assert_region(const char *option, const char *expected) {
+    const struct config config = {.bucket = "b", .region = (char *)option};
+    struct s3_address address;
+    struct fault fault;
+    assert_int_equal(s3_address_find(&config, &address, &fault), 0);
+    assert_string_equal(address.region, expected);
+    s3_address_clear(&address);
+}
+
+/* Each is asked only when those before it say nothing. */
+static void takes_the_region_in_order(void **state) {
+    (void)state;
+    assert_region(NULL, "us-east-1");
+    int fd = mkstemp(config_file);
+    assert_true(fd >= 0);
+    assert_true(dprintf(fd, "[default]\nregion = eu-central-1\n") > 0);
+    close(fd);
+    setenv("AWS_CONFIG_FILE", config_file, 1);
+    assert_region(NULL, "eu-central-1");
+    setenv("AWS_DEFAULT_REGION", "eu-west-2", 1);
+    assert_region(NULL, "eu-west-2");
+    setenv("AWS_REGION", "", 1);
+    assert_region(NULL, "eu-west-2");
+    setenv("AWS_REGION", "eu-west-3", 1);
+    assert_region(NULL, "eu-west-3");
+    assert_region("ap-south-1", "ap-south-1");
+    unlink(config_file);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(finds_addresses, setup),
+        cmocka_unit_test_setup(refuses_what_is_no_address, setup),
+        cmocka_unit_test_setup(takes_the_region_in_order, setup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

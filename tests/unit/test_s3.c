@@ -1,0 +1,457 @@
+#include "scripted_server.h"
+
+#include <errno.h>
+#include <maciefs/s3.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#define SECRET "the-secret-access-key"
+#define TOKEN "the-session-token"
+#define PAGE                                                                                       \
+    "<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>"           \
+    "<Contents><Key>m%2F2026/a</Key><LastModified>2026-11-24T05:06:07Z</LastModified>"             \
+    "<ETag>e</ETag><Size>5</Size></Contents></ListBucketResult>"
+#define ERROR(code) "<Error><Code>" code "</Code><Message>a message</Message></Error>"
+
+/* MD5 ("hello"), as in any table of examples. */
+#define HELLO_MD5 "5d41402abc4b2a76b9719d911017c592"
+#define HELLO_ETAG "etag: \"" HELLO_MD5 "\"\r\n"
+
+struct fixture {
+    struct server server;
+    struct source *source;
+    struct listing page;
+    struct buf body;
+    unsigned restarts;
+    int restart_err;
+    int write_err;
+    struct object object;
+    struct object_sink sink;
+    struct fault fault;
+};
+
+static int take(void *ctx, const uint8_t *at, size_t len) {
+    struct fixture *f = ctx;
+    return f->write_err ? f->write_err : buf_append(&f->body, at, len);
+}
+
+static int take_again(void *ctx) {
+    struct fixture *f = ctx;
+    f->restarts++;
+    buf_reset(&f->body);
+    return f->restart_err;
+}
+
+static struct source *open_source(unsigned port, const char *bucket) {
+    char endpoint[64];
+    snprintf(endpoint, sizeof endpoint, "http://127.0.0.1:%u", port);
+    const struct config config = {.bucket = (char *)bucket,
+                                  .prefix = "m/",
+                                  .endpoint = endpoint,
+                                  .addressing = CONFIG_AUTO,
+                                  .region = "eu-west-1",
+                                  .connections = 2};
+    struct source *source = NULL;
+    struct fault fault;
+    assert_int_equal(s3_source_new(&config, NULL, &source, &fault), 0);
+    return source;
+}
+
+static int setup(void **state) {
+    struct fixture *f = calloc(1, sizeof *f);
+    server_start(&f->server);
+    f->source = open_source(f->server.port, "b");
+    buf_init(&f->body, 1 << 20);
+    f->object = (struct object){.key = "2026/a", .size = 5, .etag = HELLO_MD5};
+    f->sink = (struct object_sink){.write = take, .restart = take_again, .ctx = f};
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct fixture *f = *state;
+    source_free(f->source);
+    server_stop(&f->server);
+    listing_free(&f->page);
+    buf_free(&f->body);
+    free(f);
+    return 0;
+}
+
+static int list(struct fixture *f) {
+    listing_free(&f->page);
+    return source_list(f->source, &(struct list_query){0}, &f->page, &f->fault);
+}
+
+static int get(struct fixture *f) {
+    buf_reset(&f->body);
+    f->restarts = 0;
+    return source_get(f->source, &f->object, &f->sink, &f->fault);
+}
+
+static void assert_said(struct fixture *f, const char *text) {
+    if (!strstr(f->fault.text, text))
+        print_error("'%s' is not in '%s'\n", text, f->fault.text);
+    assert_non_null(strstr(f->fault.text, text));
+    assert_null(strstr(f->fault.text, SECRET));
+    assert_null(strstr(f->fault.text, TOKEN));
+    assert_null(strstr(f->fault.text, "Signature="));
+}
+
+static void assert_line(struct fixture *f, size_t request, const char *line) {
+    const char *head = f->server.requests[request];
+    if (strncmp(head, line, strlen(line)) != 0)
+        print_error("%s\n", head);
+    assert_int_equal(strncmp(head, line, strlen(line)), 0);
+}
+
+static void tells_its_names(void **state) {
+    struct fixture *f = *state;
+    assert_string_equal(f->source->name, "s3://b/m/");
+    assert_string_equal(f->source->bucket, "b");
+    assert_string_equal(f->source->prefix, "m/");
+}
+
+static void lists(void **state) {
+    struct fixture *f = *state;
+    server_answer(&f->server, "200 OK", "Date: Tue, 24 Nov 2026 05:06:07 GMT\r\n", PAGE);
+    assert_int_equal(list(f), 0);
+    assert_int_equal(f->page.object_count, 1);
+    assert_string_equal(f->page.objects[0].key, "2026/a");
+    assert_int_equal(f->page.now, 1795496767);
+    assert_line(f, 0,
+                "GET /b?list-type=2&encoding-type=url&max-keys=1000&prefix=m%2F HTTP/1.1\r\n");
+    const char *head = f->server.requests[0];
+    assert_non_null(strcasestr(head, "\r\nauthorization: AWS4-HMAC-SHA256 Credential=AKID/"));
+    assert_non_null(strcasestr(head, "/eu-west-1/s3/aws4_request"));
+    assert_non_null(strcasestr(head, "\r\nx-amz-security-token: " TOKEN "\r\n"));
+    assert_null(strstr(head, SECRET));
+    assert_null(strcasestr(head, "if-match"));
+}
+
+static void asks_what_the_query_says(void **state) {
+    struct fixture *f = *state;
+    const struct list_query queries[] = {
+        {.prefix = "2026/1 +", .after = "2026/1&x", .folders = true, .limit = 7},
+        {.after = "2026/", .token = "t/=", .limit = 5000},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        server_answer(&f->server, "200 OK", "", PAGE);
+        listing_free(&f->page);
+        assert_int_equal(source_list(f->source, &queries[i], &f->page, &f->fault), 0);
+        assert_true(f->page.now > 0);
+    }
+    assert_line(f, 0,
+                "GET /b?list-type=2&encoding-type=url&max-keys=7&delimiter=%2F&"
+                "prefix=m%2F2026%2F1%20%2B&start-after=m%2F2026%2F1%26x HTTP/1.1\r\n");
+    assert_line(f, 1,
+                "GET /b?list-type=2&encoding-type=url&max-keys=1000&prefix=m%2F&"
+                "continuation-token=t%2F%3D HTTP/1.1\r\n");
+}
+
+/* Answers and breaks that one more try mends. */
+static void tries_again(void **state) {
+    static const struct {
+        enum server_then then;
+        const char *bytes;
+    } cases[] = {
+        {THEN_CLOSE, "HTTP/1.1 503 x\r\n\r\n" ERROR("SlowDown")},
+        {THEN_CLOSE, "HTTP/1.1 500 x\r\n\r\n" ERROR("InternalError")},
+        {THEN_CLOSE, "HTTP/1.1 502 x\r\n\r\nbad gateway"},
+        {THEN_CLOSE, "HTTP/1.1 429 x\r\n\r\n"},
+        {THEN_CLOSE, "HTTP/1.1 400 x\r\n\r\n" ERROR("RequestTimeout")},
+        {THEN_RESET, ""},
+        {THEN_CLOSE, ""},
+        {THEN_CLOSE, "HTTP/1.1 200 x\r\ncontent-length: 999\r\n\r\n<ListBucketRes"},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        server_add(&f->server, cases[i].then, "%s", cases[i].bytes);
+        server_answer(&f->server, "200 OK", "", PAGE);
+        assert_int_equal(list(f), 0);
+        assert_int_equal(f->page.object_count, 1);
+        assert_int_equal(server_asked(&f->server), 2 * i + 2);
+    }
+    assert_string_equal(f->fault.text, "");
+}
+
+static void gives_up_after_five_tries(void **state) {
+    struct fixture *f = *state;
+    for (size_t i = 0; i < 6; i++)
+        server_answer(&f->server, "503 x", "", ERROR("SlowDown"));
+    assert_int_equal(list(f), -ENETDOWN);
+    assert_said(f, "SlowDown");
+    assert_int_equal(server_asked(&f->server), 5);
+}
+
+/* What is final, and what is said about it; `key` where an object was asked for. */
+static const struct refusal_case {
+    bool object;
+    const char *status, *headers, *body;
+    int err;
+    const char *said;
+} refusals[] = {
+    {false, "403 x", "", ERROR("AccessDenied"), -EACCES,
+     "s3:ListBucket on arn:aws:s3:::b: allow it"},
+    {true, "403 x", "", ERROR("AccessDenied"), -EACCES,
+     "s3:GetObject on arn:aws:s3:::b/m/2026/a: allow it"},
+    {true, "403 x", "", "", -EACCES, "s3:GetObject on arn:aws:s3:::b/m/2026/a"},
+    {false, "403 x", "", ERROR("InvalidAccessKeyId"), -EACCES, "AWS_ACCESS_KEY_ID"},
+    {false, "403 x", "",
+     "<Error><Code>SignatureDoesNotMatch</Code><StringToSign>Signature=</StringToSign></Error>",
+     -EACCES, "AWS_SECRET_ACCESS_KEY"},
+    {false, "400 x", "", ERROR("ExpiredToken"), -EACCES, "expired"},
+    {false, "400 x", "", ERROR("InvalidToken"), -EACCES, "AWS_SESSION_TOKEN"},
+    {false, "403 x", "", ERROR("RequestTimeTooSkewed"), -EACCES, "clock"},
+    {false, "404 x", "", ERROR("NoSuchBucket"), -ENOENT, "no bucket b:"},
+    {false, "404 x", "", "", -ENOENT, "no bucket b:"},
+    {true, "404 x", "", ERROR("NoSuchKey"), -ENOENT, "no object m/2026/a in b"},
+    {true, "404 x", "", "<html>gone</html>", -ENOENT, "no object m/2026/a in b"},
+    {true, "412 x", "", ERROR("PreconditionFailed"), -ESTALE, "m/2026/a"},
+    {true, "403 x", "", ERROR("InvalidObjectState"), -EACCES, "archived"},
+    {false, "301 x", "x-amz-bucket-region: eu-north-1\r\nlocation: http://127.0.0.1:1/\r\n",
+     ERROR("PermanentRedirect"), -EINVAL, "mount it with -o region=eu-north-1"},
+    {false, "307 x", "x-amz-bucket-region: eu-north-1\r\n", "", -EINVAL,
+     "the bucket b is in eu-north-1"},
+    {false, "301 x", "", "", -EINVAL, "asked for, in eu-west-1"},
+    {false, "400 x", "",
+     "<Error><Code>AuthorizationHeaderMalformed</Code><Region>sa-east-1</Region></Error>", -EINVAL,
+     "-o region=sa-east-1"},
+    {false, "400 x", "", ERROR("SomethingNew"), -EPROTO, "(400 SomethingNew) (it says: a message)"},
+    {false, "418 x", "", "teapot", -EPROTO, "on arn:aws:s3:::b (418)"},
+};
+
+static void explains_refusals(void **state) {
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        const struct refusal_case *r = &refusals[i];
+        struct fixture *f;
+        assert_int_equal(setup((void **)&f), 0);
+        server_answer(&f->server, r->status, r->headers, r->body);
+        assert_int_equal(r->object ? get(f) : list(f), r->err);
+        assert_said(f, r->said);
+        assert_int_equal(server_asked(&f->server), 1);
+        teardown((void **)&f);
+    }
+    (void)state;
+}
+
+static void refuses_what_is_no_listing(void **state) {
+    struct fixture *f = *state;
+    server_answer(&f->server, "200 OK", "", "<html>Sign in to the network</html>");
+    assert_int_equal(list(f), -EPROTO);
+    assert_said(f, "no listing");
+    assert_int_equal(server_asked(&f->server), 1);
+}
+
+static void bounds_a_listing(void **state) {
+    struct fixture *f = *state;
+    server_add(&f->server, THEN_CLOSE, "HTTP/1.1 200 OK\r\n\r\n%0*d", 9 << 20, 0);
+    assert_int_equal(list(f), -EPROTO);
+    assert_said(f, "longer than 8 MiB");
+    assert_int_equal(server_asked(&f->server), 1);
+}
+
+static void survives_a_huge_error(void **state) {
+    struct fixture *f = *state;
+    server_add(&f->server, THEN_CLOSE, "HTTP/1.1 403 x\r\n\r\n<Error><Code>AccessDenied</Code>%0*d",
+               4 << 20, 0);
+    assert_int_equal(list(f), -EACCES);
+    assert_said(f, "s3:ListBucket");
+}
+
+static void gets_an_object(void **state) {
+    struct fixture *f = *state;
+    server_answer(&f->server, "200 OK", HELLO_ETAG, "hello");
+    assert_int_equal(get(f), 0);
+    assert_string_equal(buf_str(&f->body), "hello");
+    assert_int_equal(f->restarts, 0);
+    assert_line(f, 0, "GET /b/m/2026/a HTTP/1.1\r\n");
+    assert_non_null(strcasestr(f->server.requests[0], "\r\nif-match: \"" HELLO_MD5 "\"\r\n"));
+}
+
+static void asks_for_keys_as_they_are(void **state) {
+    static const struct {
+        const char *key, *line;
+    } cases[] = {
+        {"a/../../b", "GET /b/m/a/../../b HTTP/1.1\r\n"},
+        {"/a//b", "GET /b/m//a//b HTTP/1.1\r\n"},
+        {"a +%?#&=", "GET /b/m/a%20%2B%25%3F%23%26%3D HTTP/1.1\r\n"},
+        {"\x01\r\n\xc3\xa9", "GET /b/m/%01%0D%0A%C3%A9 HTTP/1.1\r\n"},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        f->object.key = cases[i].key;
+        server_answer(&f->server, "200 OK", "", "hello");
+        assert_int_equal(get(f), 0);
+        assert_line(f, i, cases[i].line);
+    }
+}
+
+static void gets_objects_whose_etag_is_no_md5(void **state) {
+    struct fixture *f = *state;
+    static const struct {
+        const char *etag, *headers;
+    } cases[] = {
+        {"5d41402abc4b2a76b9719d911017c592-2", ""},
+        {"", ""},
+        {"00000000000000000000000000000000", "x-amz-server-side-encryption: aws:kms\r\n"},
+        {"00000000000000000000000000000000",
+         "x-amz-server-side-encryption-customer-algorithm: AES256\r\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(f->object.etag, sizeof f->object.etag, "%s", cases[i].etag);
+        server_answer(&f->server, "200 OK", cases[i].headers, "hello");
+        assert_int_equal(get(f), 0);
+    }
+    assert_null(strcasestr(f->server.requests[1], "if-match"));
+}
+
+static void gets_an_empty_object(void **state) {
+    struct fixture *f = *state;
+    f->object =
+        (struct object){.key = "empty", .size = 0, .etag = "d41d8cd98f00b204e9800998ecf8427e"};
+    server_answer(&f->server, "200 OK", "", "");
+    assert_int_equal(get(f), 0);
+    assert_int_equal(f->body.len, 0);
+}
+
+static void restarts_the_sink_when_bytes_do_not_add_up(void **state) {
+    struct fixture *f = *state;
+    server_answer(&f->server, "503 x", "", ERROR("SlowDown"));
+    server_add(&f->server, THEN_CLOSE, "HTTP/1.1 200 x\r\ncontent-length: 5\r\n\r\nhel");
+    server_add(&f->server, THEN_CLOSE, "HTTP/1.1 200 x\r\n\r\nhel");
+    server_answer(&f->server, "200 OK", HELLO_ETAG, "jello");
+    server_answer(&f->server, "200 OK", HELLO_ETAG, "hello");
+    assert_int_equal(get(f), 0);
+    assert_string_equal(buf_str(&f->body), "hello");
+    assert_int_equal(f->restarts, 3); /* nothing had come before the first retry */
+}
+
+static void gives_up_a_damaged_object(void **state) {
+    struct fixture *f = *state;
+    for (size_t i = 0; i < 6; i++)
+        server_answer(&f->server, "200 OK", HELLO_ETAG, "jello");
+    assert_int_equal(get(f), -EIO);
+    assert_said(f, "s3://b/m/2026/a");
+    assert_int_equal(server_asked(&f->server), 5);
+    assert_int_equal(f->restarts, 4);
+}
+
+static void knows_an_object_that_was_overwritten(void **state) {
+    struct fixture *f = *state;
+    server_answer(&f->server, "200 OK", HELLO_ETAG, "hell");
+    server_answer(&f->server, "200 OK", HELLO_ETAG, "hello, world");
+    server_add(&f->server, THEN_CLOSE, "HTTP/1.1 200 x\r\n\r\nhello, world");
+    server_answer(&f->server, "200 OK", "etag: \"another\"\r\n", "hello");
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(get(f), -ESTALE);
+        assert_said(f, "s3://b/m/2026/a is not the object");
+        assert_true(f->body.len <= 5);
+        assert_int_equal(server_asked(&f->server), i + 1);
+    }
+}
+
+static void hands_on_the_sinks_errors(void **state) {
+    struct fixture *f = *state;
+    server_answer(&f->server, "200 OK", HELLO_ETAG, "hello");
+    f->write_err = -ENOSPC;
+    assert_int_equal(get(f), -ENOSPC);
+    /* Not even one that looks like the network's is tried again. */
+    server_answer(&f->server, "200 OK", HELLO_ETAG, "hello");
+    f->write_err = -ENETDOWN;
+    assert_int_equal(get(f), -ENETDOWN);
+    assert_int_equal(server_asked(&f->server), 2);
+    f->write_err = 0;
+    server_answer(&f->server, "200 OK", HELLO_ETAG, "jello");
+    f->restart_err = -EFBIG;
+    assert_int_equal(get(f), -EFBIG);
+    assert_int_equal(server_asked(&f->server), 3);
+}
+
+static void fails_at_once_while_the_server_is_away(void **state) {
+    struct fixture *f = *state;
+    unsigned port = server_refusing_port();
+    char host[64];
+    source_free(f->source);
+    f->source = open_source(port, "b");
+    snprintf(host, sizeof host, "127.0.0.1:%u takes no connection", port);
+    assert_int_equal(list(f), -ENETDOWN);
+    assert_said(f, host);
+    assert_int_equal(get(f), -ENETDOWN);
+    assert_said(f, "is away");
+}
+
+static void needs_credentials(void **state) {
+    struct fixture *f = *state;
+    unsetenv("AWS_ACCESS_KEY_ID");
+    int err = list(f);
+    setenv("AWS_ACCESS_KEY_ID", "AKID", 1);
+    assert_true(err == -EACCES || err == -EINVAL);
+    assert_said(f, "credentials");
+    assert_int_equal(server_asked(&f->server), 0);
+}
+
+static void *stopped_list(void *ctx) {
+    return (void *)(intptr_t)list(ctx);
+}
+
+/* Once while it waits to try again, once while an answer hangs. */
+static void stop_ends_calls(void **state) {
+    for (int hang = 0; hang <= 1; hang++) {
+        struct fixture *f;
+        pthread_t thread;
+        void *result;
+        assert_int_equal(setup((void **)&f), 0);
+        if (hang)
+            server_add(&f->server, THEN_HANG, "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n<");
+        else
+            server_answer(&f->server, "503 x", "retry-after: 20\r\n", "");
+        assert_int_equal(pthread_create(&thread, NULL, stopped_list, f), 0);
+        while (server_asked(&f->server) == 0)
+            usleep(1000);
+        source_stop(f->source);
+        pthread_join(thread, &result);
+        assert_int_equal((intptr_t)result, -ECANCELED);
+        assert_int_equal(get(f), -ECANCELED);
+        assert_int_equal(server_asked(&f->server), 1);
+        teardown((void **)&f);
+    }
+    (void)state;
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(tells_its_names),
+        TEST(lists),
+        TEST(asks_what_the_query_says),
+        TEST(tries_again),
+        TEST(gives_up_after_five_tries),
+        cmocka_unit_test(explains_refusals),
+        TEST(refuses_what_is_no_listing),
+        TEST(bounds_a_listing),
+        TEST(survives_a_huge_error),
+        TEST(gets_an_object),
+        TEST(asks_for_keys_as_they_are),
+        TEST(gets_objects_whose_etag_is_no_md5),
+        TEST(gets_an_empty_object),
+        TEST(restarts_the_sink_when_bytes_do_not_add_up),
+        TEST(gives_up_a_damaged_object),
+        TEST(knows_an_object_that_was_overwritten),
+        TEST(hands_on_the_sinks_errors),
+        TEST(fails_at_once_while_the_server_is_away),
+        TEST(needs_credentials),
+        cmocka_unit_test(stop_ends_calls),
+    };
+    setenv("AWS_ACCESS_KEY_ID", "AKID", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", SECRET, 1);
+    setenv("AWS_SESSION_TOKEN", TOKEN, 1);
+    setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent/credentials", 1);
+    setenv("AWS_CONFIG_FILE", "/nonexistent/config", 1);
+    setenv("no_proxy", "*", 1);
+    unsetenv("AWS_PROFILE");
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
