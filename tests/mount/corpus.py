@@ -135,7 +135,7 @@ def random_events(rng, count):
             for _ in range(count)]
 
 
-_STRING_OR_BREAK = re.compile(rb'("(?:[^"\\]|\\.)*")|[\r\n][ \t\r\n]*', re.DOTALL)
+_STRING_OR_BREAK = re.compile(rb'("(?:[^"\\]+|\\.)*")|[\r\n][ \t\r\n]*', re.DOTALL)
 
 
 def line_of(event):
@@ -483,14 +483,15 @@ def _zip_checksum(events, data):
 
 
 def _snappy_checksum(events, data):
+    """The chunk that begins with the second half's first event has a wrong checksum."""
     half = len(b"".join(events[:len(events) // 2]))
-    return (SNAPPY_STREAM + snappy_chunk(data[:half])
-            + snappy_chunk(data[half:], crc=crc32c(data[half:]) ^ 1)), half
+    bad, rest = data[half:half + 60_000], data[half + 60_000:]
+    return snappy(data[:half]) + snappy_chunk(bad, crc=crc32c(bad) ^ 1) + snappy(rest), half
 
 
 def _snappy_truncated(events, data):
     half = len(b"".join(events[:len(events) // 2]))
-    return SNAPPY_STREAM + snappy_chunk(data[:half]) + snappy_chunk(data[half:])[:-1], half
+    return snappy(data[:half]) + snappy_chunk(data[half:half + 60_000])[:-1], half
 
 
 def _hadoop_truncated(events, data):

@@ -44,7 +44,7 @@ class Request:
     method: str
     path: str
     query: dict
-    headers: dict
+    headers: object  # by name, in any case
     at: float = field(default_factory=time.monotonic)
 
     @property
@@ -235,7 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         parts = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(parts.query, keep_blank_values=True))
-        request = Request(self.command, urllib.parse.unquote(parts.path), query, dict(self.headers))
+        request = Request(self.command, urllib.parse.unquote(parts.path), query, self.headers)
         fault = self.owner.meet(request)
         if fault:
             getattr(self, f"fault_{fault.name}")(request, **fault.args)
