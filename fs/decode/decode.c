@@ -64,17 +64,16 @@ static const struct format *detect(const uint8_t *head, size_t len) {
 
 /* Most prefixes hold one format, so the state of the object before serves again. */
 static int begin(struct decoder *decoder, const struct format *format) {
+    decoder->format = format;
     if (decoder->opened == format) {
         format->restart(decoder->state);
-    } else {
-        close_state(decoder);
-        int err = format->open(&decoder->out, &decoder->state);
-        if (err)
-            return err;
-        decoder->opened = format;
+        return 0;
     }
-    decoder->format = format;
-    return 0;
+    close_state(decoder);
+    int err = format->open(&decoder->out, &decoder->state);
+    if (!err)
+        decoder->opened = format;
+    return err;
 }
 
 static int run(struct decoder *decoder, struct span in) {
