@@ -70,7 +70,6 @@ static int end_text(struct splitter *splitter, struct stretch *in, size_t lf) {
 /* An event begins with the '{' at `pos`. */
 static void begin_event(struct splitter *splitter, struct stretch *in) {
     splitter->state = SPLITTER_EVENT;
-    splitter->dropping = false;
     splitter->scan = (struct scan_state){.depth = 1};
     in->from = in->pos++;
 }
@@ -145,8 +144,7 @@ static size_t find(const struct stretch *in, size_t pos, size_t end, char byte) 
     return found ? (size_t)(found - in->at) : end;
 }
 
-/* Sets `*ret_end` behind the white space, at most SPLIT_BLANKS_MAX, at `pos`, where a byte follows.
- */
+/* YES: `*ret_end` is behind the white space at `pos`, or the most of it, and within the input. */
 static enum answer skip_white(const struct stretch *in, size_t pos, size_t *ret_end) {
     size_t max = pos + SPLIT_BLANKS_MAX;
     while (pos < in->len && pos < max && is_white(in->at[pos]))

@@ -131,7 +131,10 @@ static void fill_plain(uint8_t *at, size_t len, uint64_t *random) {
     size_t pos = 0;
     while (pos < len) {
         uint32_t which = next_random(random) % 2000;
-        const char *piece = which == 0 ? "\n" : which < 400 ? pieces[which % 16] : "text";
+        const char *piece = which == 0    ? "\n"
+                            : which == 1  ? "\r"
+                            : which < 400 ? pieces[which % 16]
+                                          : "text";
         size_t take_len = strlen(piece) < len - pos ? strlen(piece) : len - pos;
         memcpy(at + pos, piece, take_len);
         pos += take_len;
