@@ -15,6 +15,7 @@ int hours_new(const struct hours_options *options, struct hours **ret, struct fa
     if (!hours)
         return fault_set(fault, -ENOMEM, "there is not enough memory to start");
     hours->options = *options;
+    atomic_init(&hours->budget.left, BUDGET);
     pthread_mutex_init(&hours->lock, NULL);
     pthread_cond_init(&hours->changed, NULL);
     int err = pool_new(options->config->connections, &hours->pool);
