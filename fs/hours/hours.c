@@ -119,6 +119,8 @@ int hours_children(struct hours *hours, hour_t folder, unsigned depth, struct ch
                   ? -EINTR
                   : catalog_children(hours->options.catalog, folder, depth, ret, &fresh);
     }
+    if (depth == HOUR_DEPTH - 1)
+        read_ahead_days(hours, folder);
     if (!err)
         err = store_children(hours->options.store, folder, depth, ret);
     hour_t any;
@@ -154,6 +156,7 @@ int hours_objects(struct hours *hours, hour_t hour, struct hour_listing **ret,
         return err;
     if (listing)
         *ret = listing;
+    read_ahead_objects(hours, hour);
     return listing ? 0 : err ? err : -ENOMEM;
 }
 

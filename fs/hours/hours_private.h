@@ -33,8 +33,14 @@ struct hours {
     struct job *jobs;       /* those that are under way */
     struct batch *batches;  /* those that are under way */
     hour_t first_watched;
-    bool away; /* the source did not answer last time */
-    bool full; /* the disk was, last time */
+    struct {
+        hour_t first; /* the hour for which the last page of objects was listed */
+        hour_t next;  /* the first hour that it did not hold whole; 0: none */
+        bool forward; /* it began where the page before it had ended */
+    } page;
+    hour_t last_day; /* the day whose hours were last read */
+    bool away;       /* the source did not answer last time */
+    bool full;       /* the disk was, last time */
     struct {
         uint64_t digest;
         int64_t pause; /* ms */
