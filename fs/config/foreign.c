@@ -2,7 +2,6 @@
 #include "options.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,11 +116,25 @@ const char *foreign_nearest(const char *name, unsigned *distance) {
     return nearest;
 }
 
+/* libfuse knows no quotes: each comma within an option gets a backslash. */
+static void escape_commas(const char *text, char *ret) {
+    for (; *text; text++) {
+        if (*text == ',')
+            *ret++ = '\\';
+        else if (*text == '\\' && text[1])
+            *ret++ = *text++;
+        *ret++ = *text;
+    }
+    *ret = '\0';
+}
+
 int foreign_keep(struct config *config, const char *text) {
-    char *grown = NULL;
-    if (asprintf(&grown, "%s,%s", config->mount_options, text) < 0)
+    size_t used = strlen(config->mount_options);
+    char *grown = realloc(config->mount_options, used + 1 + 2 * strlen(text) + 1);
+    if (!grown)
         return -ENOMEM;
-    free(config->mount_options);
     config->mount_options = grown;
+    grown[used] = ',';
+    escape_commas(text, grown + used + 1);
     return 0;
 }

@@ -31,8 +31,8 @@ enum foreign_fate { FOREIGN_UNKNOWN, FOREIGN_KEEP, FOREIGN_DROP, FOREIGN_REFUSE 
 enum foreign_fate foreign_fate(const char *name, bool has_value, const char **ret_reason);
 
 /*
- * Adds an option that the mount is made with; one that says otherwise of the same thing ("noatime",
- * "relatime") goes. Returns 0 or -ENOMEM.
+ * Adds an option that the mount is made with, as it was written. Of two that disagree the later
+ * counts with those who read the list. Returns 0 or -ENOMEM.
  */
 int foreign_keep(struct config *config, const char *text);
 

@@ -3,6 +3,7 @@
 #include "scan.h"
 
 #include <errno.h>
+#include <string.h>
 
 /*
  * A stretch of the input. Whatever is decided looks ahead a bounded number of bytes; where the
@@ -66,16 +67,17 @@ static int end_text(struct splitter *splitter, struct stretch *in, size_t lf) {
     return end_line(splitter, in, end, lf + 1, false);
 }
 
-static void begin_event(struct splitter *splitter) {
+/* An event begins with the '{' at `pos`. */
+static void begin_event(struct splitter *splitter, struct stretch *in) {
     splitter->state = SPLITTER_EVENT;
-    splitter->dropping = splitter->in_string = splitter->escaped = false;
-    splitter->depth = 0;
+    splitter->scan = (struct scan_state){.depth = 1};
+    in->from = in->pos++;
 }
 
 /* The line ends as text, and an event begins at the '{' at `open`. */
 static int break_off(struct splitter *splitter, struct stretch *in, size_t open) {
     int err = end_line(splitter, in, open, open, false);
-    begin_event(splitter);
+    begin_event(splitter, in);
     return err;
 }
 
@@ -128,7 +130,7 @@ static int pass_between(struct splitter *splitter, struct stretch *in) {
     if (in->pos == in->len || in->short_of)
         return GOES_ON;
     if (in->at[in->pos] == '{')
-        begin_event(splitter);
+        begin_event(splitter, in);
     else
         splitter->state = SPLITTER_TEXT;
     return GOES_ON;
@@ -142,8 +144,7 @@ static size_t find(const struct stretch *in, size_t pos, size_t end, char byte) 
     return found ? (size_t)(found - in->at) : end;
 }
 
-/* Sets `*ret_end` behind the white space, at most SPLIT_BLANKS_MAX, at `pos`, where a byte follows.
- */
+/* YES: `*ret_end` is behind the white space at `pos`, or the most of it, and within the input. */
 static enum answer skip_white(const struct stretch *in, size_t pos, size_t *ret_end) {
     size_t max = pos + SPLIT_BLANKS_MAX;
     while (pos < in->len && pos < max && is_white(in->at[pos]))
@@ -200,27 +201,30 @@ static uint8_t last_before(const struct splitter *splitter, const struct stretch
 }
 
 static int at_open(struct splitter *splitter, struct stretch *in, size_t open) {
-    if (splitter->depth > 0) {
-        uint8_t last = last_before(splitter, in, open);
-        if (last != ':' && last != ',' && last != '[')
-            return break_off(splitter, in, open);
-    }
-    splitter->depth++;
+    if (!memchr(":,[", last_before(splitter, in, open), 3))
+        return break_off(splitter, in, open);
+    splitter->scan.depth++;
     return GOES_ON;
 }
 
 static int at_close(struct splitter *splitter, struct stretch *in, size_t close) {
-    splitter->depth--;
-    return splitter->depth > 0 ? GOES_ON : end_event(splitter, in, close + 1);
+    splitter->scan.depth--;
+    return splitter->scan.depth > 0 ? GOES_ON : end_event(splitter, in, close + 1);
+}
+
+/* Drops the white space from `pos` on. */
+static void drop_white(struct splitter *splitter, struct stretch *in, size_t pos) {
+    while (pos < in->len && is_white(in->at[pos]))
+        pos++;
+    in->from = pos;
+    splitter->dropping = pos == in->len;
 }
 
 /* A line break outside strings. */
 static int at_break(struct splitter *splitter, struct stretch *in, size_t pos) {
     int err = write_to(splitter, in, pos);
-    splitter->dropping = true;
-    splitter->escaped = false;
-    in->pos = pos;
-    return err ? err : MOVED;
+    drop_white(splitter, in, pos);
+    return err;
 }
 
 /* Whether the '{' at `open`, inside a string, begins an event that cut this one off. */
@@ -253,7 +257,7 @@ static int at_break_in_string(struct splitter *splitter, struct stretch *in, siz
 }
 
 static int at_shape(struct splitter *splitter, struct stretch *in, size_t pos) {
-    bool in_string = splitter->in_string;
+    bool in_string = splitter->scan.in_string;
     switch (in->at[pos]) {
     case '{':
         return in_string ? at_open_in_string(splitter, in, pos) : at_open(splitter, in, pos);
@@ -264,44 +268,36 @@ static int at_shape(struct splitter *splitter, struct stretch *in, size_t pos) {
     }
 }
 
-static void drop_white(struct splitter *splitter, struct stretch *in) {
-    while (in->pos < in->len && is_white(in->at[in->pos]))
-        in->pos++;
-    in->from = in->pos;
-    splitter->dropping = in->pos == in->len;
-}
-
-static void set_carry(struct splitter *splitter, struct scan_carry carry) {
-    splitter->in_string = carry.in_string;
-    splitter->escaped = carry.escaped;
-}
-
-/* One block from `pos` on, or what of it comes before the event ends or bytes are dropped. */
-static int pass_block(struct splitter *splitter, struct stretch *in) {
+/* The block at `pos`, or what of it comes before the event ends. */
+static int pass_block(struct splitter *splitter, struct stretch *in,
+                      const struct scan_marks *marks) {
     size_t start = in->pos;
     size_t len = in->len - start < SCAN_BLOCK ? in->len - start : SCAN_BLOCK;
-    struct scan_carry carry = {splitter->in_string, splitter->escaped};
-    struct scan_marks marks = len < SCAN_BLOCK ? scan_marks_of_rest(in->at + start, len, carry)
-                                               : scan_marks(in->at + start, carry);
-    for (uint64_t left = marks.shape; left; left &= left - 1) {
+    for (uint64_t left = marks->opens | marks->closes | marks->odd; left; left &= left - 1) {
         unsigned bit = (unsigned)__builtin_ctzll(left);
-        set_carry(splitter, scan_carry_at(&marks, bit));
+        if (start + bit < in->from)
+            continue;
+        scan_move(&splitter->scan, marks, bit);
         int became = at_shape(splitter, in, start + bit);
         if (became != GOES_ON)
             return became;
     }
-    set_carry(splitter, scan_carry_at(&marks, len));
-    in->pos = start + len;
+    scan_move(&splitter->scan, marks, len);
+    in->pos = in->from < start + len ? start + len : in->from;
     return GOES_ON;
 }
 
 static int pass_event(struct splitter *splitter, struct stretch *in) {
+    if (splitter->dropping) {
+        drop_white(splitter, in, in->pos);
+        in->pos = in->from;
+    }
     int became = GOES_ON;
     while (became == GOES_ON && in->pos < in->len) {
-        if (splitter->dropping)
-            drop_white(splitter, in);
-        else
-            became = pass_block(splitter, in);
+        struct scan_marks marks;
+        in->pos += scan(in->at + in->pos, in->len - in->pos, &splitter->scan, &marks);
+        if (in->pos < in->len)
+            became = pass_block(splitter, in, &marks);
     }
     return became;
 }

@@ -175,25 +175,16 @@ __attribute__((no_sanitize_thread)) static uint64_t peek_unique(const union requ
     return *(const volatile uint64_t *)&request->header.unique;
 }
 
-/* Notes in shared memory whom an INTERRUPT is for. */
+/*
+ * Notes in shared memory whom an INTERRUPT is for: libfuse, which is told as well, forgets it when
+ * the server dies. An INTERRUPT that is itself served again finds its request either way.
+ */
 static void note_interrupt(struct channel *channel, const union request *request) {
     const struct fuse_interrupt_in *in = (const void *)(request->bytes + sizeof request->header);
     unsigned used = atomic_load(&channel->used);
     for (unsigned i = 0; i < used; i++)
         if (peek_unique(&channel->slots[i]) == in->unique)
             atomic_store(&channel->interrupted[i], in->unique);
-}
-
-/* Those that an earlier server had taken come before the requests they are for. */
-static void note_held_interrupts(struct channel *channel) {
-    unsigned used = atomic_load(&channel->used);
-    for (unsigned i = 0; i < used; i++) {
-        union request *request = &channel->slots[i];
-        if (!request_held(request) || request->header.opcode != FUSE_INTERRUPT)
-            continue;
-        note_interrupt(channel, request);
-        request_empty(request);
-    }
 }
 
 static void answer_interrupted(int fd, const union request *request) {
@@ -336,7 +327,6 @@ int channel_serve(struct channel *channel, struct fuse_session *session, void (*
     *crew = (struct crew){.channel = channel, .session = session};
     pthread_mutex_init(&crew->lock, NULL);
     pthread_cond_init(&crew->changed, NULL);
-    note_held_interrupts(channel);
     err = crew_work(crew);
     if (err)
         return err; /* its threads may still run */

@@ -208,6 +208,7 @@ int mountpoint_mount(const struct config *config, const char *source, struct mou
         mountpoint_free(mountpoint);
         return explain(config->mountpoint, err, said, fault);
     }
+    fcntl(mountpoint_fd(mountpoint), F_SETFD, FD_CLOEXEC);
     mounted_device(mountpoint->listed, mountpoint->device);
     *ret = mountpoint;
     return 0;

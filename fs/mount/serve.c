@@ -3,6 +3,7 @@
 #include <maciefs/watcher.h>
 
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 /* What a server is made of, in the order in which it is built. */
@@ -85,10 +86,13 @@ int serve(void *ctx, const struct server_start *start, struct fault *fault) {
     int err = open_parts(&parts, ctx, shared, fault);
     if (!err)
         err = start_parts(&parts, fault);
-    if (!err)
+    if (!err) {
         err = channel_serve(start->channel, parts.session, start->ready, start->ready_ctx);
-    if (err && !fault->text[0])
-        fault_set(fault, err, "the connection to the kernel broke: unmount and mount again");
+        /* Threads may still be in an operation: the process ends, and all of this with it. */
+        if (err)
+            return fault_set(fault, err, "the connection to the kernel broke (%s)",
+                             strerror(-err));
+    }
     close_parts(&parts);
     return err;
 }

@@ -7,11 +7,12 @@
 
 /*
  * {action}, {resource} (as policies name it), {bucket}, {key}, {mine} (the region asked), {region}
- * (the bucket's own), {code}, {message} and {status} are filled in.
+ * (the bucket's own), {answer} (status and code) and {said} (the server's message, in brackets) are
+ * filled in.
  */
 #define WRONG_REGION "the bucket {bucket} is in {region}: mount it with -o region={region}"
 #define UNKNOWN_REGION                                                                             \
-    "the bucket {bucket} is not served where it was asked for, in {mine} ({status} {code}): give " \
+    "the bucket {bucket} is not served where it was asked for, in {mine} ({answer}): give "        \
     "its own region with -o region=, or check -o endpoint="
 
 static const struct refusal {
@@ -22,7 +23,7 @@ static const struct refusal {
 } refusals[] = {
     {"AccessDenied", -EACCES,
      "S3 denies {action} on {resource}: allow it in the policy of the credentials' user or role, "
-     "and in the bucket's (it says: {message})",
+     "and in the bucket's{said}",
      NULL},
     {"AllAccessDisabled", -EACCES,
      "S3 has disabled all access to {bucket}: its owner must ask AWS why", NULL},
@@ -61,14 +62,13 @@ static const struct refusal {
     {"Redirect", -EINVAL, WRONG_REGION, UNKNOWN_REGION},
     {"AuthorizationHeaderMalformed", -EINVAL, WRONG_REGION, UNKNOWN_REGION},
     {"IllegalLocationConstraintException", -EINVAL, WRONG_REGION, UNKNOWN_REGION},
-    {"SlowDown", -ENETDOWN, "S3 asks to slow down, again and again ({status} {code}): {message}",
-     NULL},
+    {"SlowDown", -ENETDOWN, "S3 asks to slow down, again and again ({answer}){said}", NULL},
 };
 
 static const struct refusal unavailable = {
-    "", -ENETDOWN, "S3 cannot serve {action} on {resource} now ({status} {code}): {message}", NULL};
-static const struct refusal other = {
-    "", -EPROTO, "S3 refuses {action} on {resource} ({status} {code}): {message}", NULL};
+    "", -ENETDOWN, "S3 cannot serve {action} on {resource} now ({answer}){said}", NULL};
+static const struct refusal other = {"", -EPROTO,
+                                     "S3 refuses {action} on {resource} ({answer}){said}", NULL};
 
 /* The code that stands for a status, where the body does not tell one (a proxy's, a HEAD-like). */
 static const char *code_of_status(int status, bool object) {
@@ -159,10 +159,12 @@ int s3_refusal_explain(const struct http_answer *answer, const struct s3_resourc
     const struct refusal *refusal = find_refusal(code, answer->status);
     const char *region = error.region[0] ? error.region : answer->bucket_region;
     const char *key = resource->key ? resource->key : "";
-    char arn[FAULT_TEXT_MAX], status[16];
+    char arn[FAULT_TEXT_MAX], told[16 + sizeof error.code], said[32 + sizeof error.message] = "";
     snprintf(arn, sizeof arn, "arn:%s:s3:::%s%s%s", partition(resource->region), resource->bucket,
              resource->key ? "/" : "", key);
-    snprintf(status, sizeof status, "%d", answer->status);
+    snprintf(told, sizeof told, "%d%s%s", answer->status, code[0] ? " " : "", code);
+    if (error.message[0])
+        snprintf(said, sizeof said, " (it says: %s)", error.message);
     const struct word words[] = {
         {"action", resource->action},
         {"resource", arn},
@@ -170,9 +172,8 @@ int s3_refusal_explain(const struct http_answer *answer, const struct s3_resourc
         {"key", key},
         {"mine", resource->region},
         {"region", region},
-        {"code", code},
-        {"message", error.message[0] ? error.message : "no message"},
-        {"status", status},
+        {"answer", told},
+        {"said", said},
         {NULL, NULL},
     };
     bool placeless = region[0] == '\0' && refusal->without_region;
@@ -180,7 +181,7 @@ int s3_refusal_explain(const struct http_answer *answer, const struct s3_resourc
     buf_init(&text, 4 * FAULT_TEXT_MAX);
     int err = fill_in(placeless ? refusal->without_region : refusal->sentence, words, &text);
     const char *sentence = err ? NULL : buf_str(&text);
-    fault_set(fault, refusal->err, "%s", sentence ? sentence : code);
+    fault_set(fault, refusal->err, "%s", sentence ? sentence : told);
     buf_free(&text);
     return refusal->err;
 }

@@ -55,8 +55,9 @@ struct config {
     bool allow_other; /* default for root */
 
     /*
-     * "ro,nosuid,nodev" and what of these was given, in its order, for mount(2) or fusermount3:
-     * exec, noexec, sync, async, dirsync, atime, noatime, and SELinux's context= and its kin.
+     * "ro,nosuid,nodev" and what of these was given, in its order, as libfuse reads it (commas
+     * within an option are escaped): exec, noexec, sync, async, dirsync, atime, noatime, and
+     * SELinux's context= and its kin.
      */
     char *mount_options;
 };

@@ -15,18 +15,18 @@
  *    strings, a CR or LF and the white space that follows it are dropped; every other byte stays.
  *    '\n' is written behind it.
  *  - Three things show that an event was never whole. What was written of it becomes a line of
- * text, and something new begins there, so that one broken event does not swallow those behind it:
- *      - a '{' outside strings that can follow no token (what stands before it, white space aside,
- *        is not ':', ',' or '['): a new event begins with it;
- *      - a `{"` inside a string (SPLIT_BLANKS_MAX of white space allowed between) whose quote, as
- *        that string's end, is wrong: a line break stands before it, or behind it stands neither
- *        white space nor one of `:,}]`. The event broke off inside a string; a new one begins
- * there;
- *      - a LF inside a string (a CR right before it is dropped, as in text).
- *  - Anything else begins a line of text, which from there on passes through unchanged to its LF (a
- *    CR right before the LF is dropped; a last line without LF gets one; empty lines are dropped).
- *    Text that stands on a line behind an event ends already where `{"` or `{}` begins (as many
- *    white space allowed between).
+ *    text and something new begins there: one broken event does not swallow those behind it.
+ *      - A '{' outside strings that can follow no token: what stands before it, white space aside,
+ *        is not ':', ',' or '['. A new event begins with it.
+ *      - A `{"` inside a string whose quote cannot be that string's end: what stands behind it is
+ *        neither white space nor one of `:,}]`, or a LF stands before it. (White space may stand
+ *        between brace and quote, SPLIT_BLANKS_MAX bytes of it.) The event was cut off inside the
+ *        string; a new one begins with the brace.
+ *      - A LF inside a string. A new line begins behind it; a CR right before it is dropped.
+ *  - Anything else begins a line of text, which from there on passes through unchanged to its LF. A
+ *    CR right before the LF is dropped, a last line without LF gets one, and there are no empty
+ *    lines. Text that stands on a line behind an event ends already where `{"` or `{}` begins
+ *    (with as much white space between).
  *
  * The lines do not depend on how the bytes are cut into chunks.
  */
@@ -41,9 +41,8 @@
 
 /* Who collects the lines. Both return 0 or a negative errno, which ends the pass. */
 struct line_sink {
-    bytes_sink write; /* the next bytes of the line under way */
-    int (*end)(void *ctx,
-               bool object); /* the line is whole, its '\n' was written; object: an event */
+    bytes_sink write;                   /* the next bytes of the line under way */
+    int (*end)(void *ctx, bool object); /* it is whole, with its '\n'; `object`: an event */
     void *ctx;
 };
 
@@ -53,17 +52,23 @@ enum splitter_state {
     SPLITTER_TEXT,
 };
 
+/* What an event's next byte stands in. */
+struct scan_state {
+    uint64_t depth; /* braces open, at least 1 */
+    bool in_string;
+    bool escaped; /* an odd number of backslashes came last */
+};
+
 /* In place; no memory of its own. The members are the splitter's. */
 struct splitter {
     struct line_sink sink;
     enum splitter_state state;
-    bool on_line;   /* an event ended on this line */
-    bool comma;     /* an event ended, and since then only what is dropped came */
-    bool dropping;  /* in an event: white space behind a line break */
-    bool in_string; /* in an event */
-    bool escaped;   /* in an event: an odd number of backslashes came last */
-    uint8_t last;   /* in an event: the last byte that is no white space */
-    uint64_t depth;
+    bool on_line; /* an event ended on this line */
+    bool comma;   /* an event ended, and since then only what is dropped came */
+    /* In an event: */
+    bool dropping; /* white space behind a line break */
+    uint8_t last;  /* the last byte that is no white space */
+    struct scan_state scan;
     uint8_t held_len;
     uint8_t held[2 * SPLIT_BLANKS_MAX]; /* the end of the bytes so far, too few to decide on */
 };

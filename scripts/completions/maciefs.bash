@@ -2,7 +2,7 @@
 
 _maciefs_options() {
     local options='endpoint= addressing= region= profile= connections= poll= timezone= dir_ttl=
-                   max_object= cache= cache_size= uid= gid= umask= allow_other ro nosuid nodev
+                   max_object= cache= cache_size= uid= gid= umask= allow_other noallow_other ro nosuid nodev
                    noexec _netdev nofail'
     local before='' last=$1
     [[ $1 != *,* ]] || { before=${1%,*}, last=${1##*,}; }
@@ -12,6 +12,12 @@ _maciefs_options() {
         ;;
     cache=*)
         COMPREPLY=($(compgen -P "${before}cache=" -d -- "${last#*=}"))
+        ;;
+    uid=*)
+        COMPREPLY=($(compgen -P "${before}uid=" -u -- "${last#*=}"))
+        ;;
+    gid=*)
+        COMPREPLY=($(compgen -P "${before}gid=" -g -- "${last#*=}"))
         ;;
     profile=*)
         local files=("${AWS_CONFIG_FILE:-$HOME/.aws/config}"

@@ -13,7 +13,7 @@ import time
 import bare
 import data
 import mounts
-import proxy
+import relay
 
 READERS = 8
 ARRIVAL_POLL_S = 1
@@ -76,10 +76,15 @@ def decode_row(_server, _plan, _peaks):
 # --- (b) and (c) --------------------------------------------------------------------------------
 
 
-def check_events(mountpoint, events):
-    lines = int(output(f"find {mountpoint} -name macie.ndjson -exec cat {{}} + | wc -l"))
+def check_reads(mount, events):
+    """What was timed was all of it, and the same bytes on both sides of (c)."""
+    lines, size = (int(n) for n in output(
+        f"find {mount.mountpoint} -name macie.ndjson -exec cat {{}} + | wc -lc").split())
+    cached = int(output(f"find {mount.cache} -name '*.ndjson' -exec cat {{}} + | wc -c"))
     if lines != events:
         raise RuntimeError(f"{lines} lines were read, {events} events were put")
+    if cached != size:
+        raise RuntimeError(f"the mount has {size} bytes, its cache {cached}")
 
 
 def cold_read_of(mount, command):
@@ -108,7 +113,7 @@ def read_rows(server, plan, peaks):
         with mounts.maciefs(server, data.READS, peaks) as mount:
             times["maciefs"].append(timed(read_all(mount.mountpoint, "macie.ndjson", "cat", 1)))
             if turn == plan.rounds - 1:
-                check_events(mount.mountpoint, events)
+                check_reads(mount, events)
                 again, cache = second_reads(mount, 2 * plan.rounds + 1)
     median = {name: statistics.median(taken) for name, taken in times.items()}
     faster = min(("s3fs", "rclone"), key=median.get)
@@ -142,13 +147,13 @@ def listed_bare(server, keys):
 
 def requests_of_find(server, peaks, below, keys):
     """The requests that mounting and one cold find make, by kind."""
-    relay = proxy.CountingProxy(server.endpoint)
-    with contextlib.closing(relay), \
-            mounts.maciefs(server, data.KEYS, peaks, endpoint=relay.endpoint) as mount:
+    counter = relay.CountingRelay(server.endpoint)
+    with contextlib.closing(counter), \
+            mounts.maciefs(server, data.KEYS, peaks, endpoint=counter.endpoint) as mount:
         found = int(output(f"find {mount.mountpoint}{below} -type f | wc -l"))
         if below and found != keys:
             raise RuntimeError(f"find shows {found} objects, {keys} were put")
-        return dict(relay.counts)
+        return dict(counter.counts)
 
 
 def counted(requests):
@@ -223,6 +228,8 @@ def arrival_row(server, plan, peaks):
 
 
 def memory_row(_server, _plan, peaks):
+    if not any(peaks):
+        raise RuntimeError("no process of a mount was seen")
     yield Row("f", "peak memory of the daemon in all that", f"{max(peaks) / 1024:.1f} MiB", "",
               max(peaks) / 1024, 64, False, " MiB")
 

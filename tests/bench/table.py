@@ -5,7 +5,8 @@ import shutil
 import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../mount"))
+# Behind this folder and before Debian's own module of the name rgw.
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../mount"))
 
 import data  # noqa: E402
 import rows  # noqa: E402
@@ -67,8 +68,13 @@ def arguments():
 
 def main():
     plan = arguments()
-    measured = list(measure(plan))
-    (markdown if plan.markdown else plain)([HEAD] + [cells(row) for row in measured])
+    measured = []
+    try:
+        for row in measure(plan):
+            measured.append(row)
+    finally:
+        # What was measured before a failure is worth seeing too.
+        (markdown if plan.markdown else plain)([HEAD] + [cells(row) for row in measured])
     sys.exit(0 if all(row.holds() for row in measured) else 1)
 
 

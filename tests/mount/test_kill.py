@@ -36,7 +36,7 @@ while not select.select([0], [], [], 0)[0]:
         assert expected.startswith(piece, at), f"wrong bytes at {at}"
         assert piece or at == found.st_size, f"no bytes at {at} of {found.st_size}"
     os.close(fd)
-    piece = os.pread(held, 1 << 20, tailed)
+    piece = os.pread(held, 1 << 26, tailed)
     assert expected.startswith(piece, tailed), f"wrong bytes at {tailed}"
     assert len(piece) in (0, 1 << 20) or piece.endswith(b"\n"), "a torn line"
     tailed += len(piece)

@@ -242,8 +242,10 @@ static void test_options_of_mount(void **state) {
     assert_string_equal(f->config.mount_options, "ro,nosuid,nodev");
     accept(f, "noexec,noatime,sync,context=\"system_u:object_r:nfs_t:s0:c1,c2\",poll=1");
     assert_string_equal(f->config.mount_options, "ro,nosuid,nodev,noexec,noatime,sync,"
-                                                 "context=\"system_u:object_r:nfs_t:s0:c1,c2\"");
+                                                 "context=\"system_u:object_r:nfs_t:s0:c1\\,c2\"");
     assert_int_equal(f->config.poll_ms, 1000);
+    accept(f, "context=a\\,b,sync");
+    assert_string_equal(f->config.mount_options, "ro,nosuid,nodev,context=a\\,b,sync");
     refuse(f, "remount", "unmount it");
     refuse(f, "auto_unmount", "auto_unmount|by itself");
     refuse(f, "fsname=x", "fsname|by itself");

@@ -206,6 +206,15 @@ static void test_zones_refused(void **state) {
     }
 }
 
+/* mktime's choice where it has one follows what it was asked before. */
+static void each_month_before(hour_t hour, time_t start) {
+    for (unsigned i = 0; i < 24; i++) {
+        hour_t before = hour_pack(2026, 1 + i * 5 % 12, 15, 12);
+        assert_int_equal(hour_at(hour_start(before)), before);
+        assert_int_equal(hour_start(hour), start);
+    }
+}
+
 /* In Berlin on 2026-10-25 the clock shows 02:00 at 00:00 UTC and again at 01:00 UTC. */
 static void test_start_of_an_hour_that_comes_twice(void **state) {
     (void)state;
@@ -214,7 +223,7 @@ static void test_start_of_an_hour_that_comes_twice(void **state) {
     hour_t two = hour_pack(2026, 10, 25, 2);
     assert_int_equal(hour_at(midnight), two);
     assert_int_equal(hour_at(midnight + 3600), two);
-    assert_int_equal(hour_start(two), midnight);
+    each_month_before(two, midnight);
     assert_int_equal(hour_start(hour_pack(2026, 10, 25, 1)), midnight - 3600);
     assert_int_equal(hour_start(hour_pack(2026, 10, 25, 3)), midnight + 7200);
 }
@@ -226,8 +235,11 @@ static void test_start_of_an_hour_that_is_left_out(void **state) {
     time_t change = 1774746000;
     assert_int_equal(hour_at(change), hour_pack(2026, 3, 29, 3));
     assert_int_equal(hour_at(change - 1), hour_pack(2026, 3, 29, 1));
-    assert_int_equal(hour_start(hour_pack(2026, 3, 29, 2)), change);
+    each_month_before(hour_pack(2026, 3, 29, 2), change);
     assert_int_equal(hour_start(hour_pack(2026, 3, 29, 3)), change);
+    /* Where winter counts as the time that is shifted, mktime errs to the other side. */
+    set_zone("Europe/Dublin");
+    each_month_before(hour_pack(2026, 3, 29, 1), change);
 }
 
 /* Lord Howe Island's clock is put back by half an hour, from 02:00 to 01:30. */

@@ -8,11 +8,6 @@
 
 #include <cmocka.h>
 
-#define OPTIONS(n)                                                                                 \
-    &(struct http_options) {                                                                       \
-        .connections = (n), .connect_timeout_ms = 2000, .stall_timeout_ms = 300                    \
-    }
-
 static const char *const no_headers[] = {NULL};
 
 struct fixture {
@@ -24,10 +19,19 @@ struct fixture {
     char url[512];
 };
 
+/* One whose timers do not end an exchange. */
+static struct http_pool *patient_pool(void) {
+    const struct http_options options = {
+        .connections = 1, .connect_timeout_ms = 60000, .stall_timeout_ms = 600000};
+    return http_pool_new(&options);
+}
+
 static int setup(void **state) {
     struct fixture *f = calloc(1, sizeof *f);
     server_start(&f->server);
-    f->pool = http_pool_new(OPTIONS(1));
+    const struct http_options options = {
+        .connections = 1, .connect_timeout_ms = 2000, .stall_timeout_ms = 300};
+    f->pool = http_pool_new(&options);
     buf_init(&f->body, 8 << 20);
     snprintf(f->url, sizeof f->url, "http://127.0.0.1:%u/a", f->server.port);
     *state = f;
@@ -237,7 +241,7 @@ static void tells_why_nobody_answers(void **state) {
 /* Answers a TLS greeting with what no TLS server says. */
 static void *speak_plainly(void *ctx) {
     int fd = accept(*(int *)ctx, NULL, NULL);
-    char greeting[64];
+    char greeting[4096];
     if (recv(fd, greeting, sizeof greeting, 0) > 0)
         server_send(fd, "HTTP/1.1 400 Bad Request\r\n\r\n", 28);
     close(fd);
@@ -246,6 +250,9 @@ static void *speak_plainly(void *ctx) {
 
 static void tells_that_a_port_speaks_no_tls(void **state) {
     struct fixture *f = *state;
+    /* Reading the machine's certificates takes its time. */
+    http_pool_free(f->pool);
+    f->pool = patient_pool();
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -260,6 +267,31 @@ static void tells_that_a_port_speaks_no_tls(void **state) {
     assert_non_null(strstr(f->fault.text, "does not agree on TLS"));
     pthread_join(thread, NULL);
     close(fd);
+}
+
+/* A listener whose queue is full drops who comes, like a network that is away. */
+static void does_not_wait_long_to_connect(void **state) {
+    struct fixture *f = *state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int fds[4];
+    for (size_t i = 0; i < 4; i++)
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    assert_return_code(bind(fds[0], (struct sockaddr *)&address, len), errno);
+    assert_return_code(listen(fds[0], 0), errno);
+    assert_return_code(getsockname(fds[0], (struct sockaddr *)&address, &len), errno);
+    for (size_t i = 1; i < 4; i++)
+        (void)connect(fds[i], (struct sockaddr *)&address, len);
+    const struct http_options options = {
+        .connections = 1, .connect_timeout_ms = 200, .stall_timeout_ms = 600000};
+    http_pool_free(f->pool);
+    f->pool = http_pool_new(&options);
+    char url[64];
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", ntohs(address.sin_port));
+    assert_int_equal(ask(f, url), -ENETDOWN);
+    assert_non_null(strstr(f->fault.text, "does not answer in time"));
+    for (size_t i = 0; i < 4; i++)
+        close(fds[i]);
 }
 
 static int full_sink(void *ctx, const uint8_t *at, size_t len) {
@@ -313,8 +345,7 @@ static void callers_take_turns(void **state) {
 /* One exchange hangs, one waits for its connection, one comes later. */
 static void stop_ends_all(void **state) {
     struct fixture *f = *state;
-    struct http_pool *pool = http_pool_new(&(struct http_options){
-        .connections = 1, .connect_timeout_ms = 60000, .stall_timeout_ms = 600000});
+    struct http_pool *pool = patient_pool();
     struct caller callers[2];
     server_add(&f->server, THEN_HANG, "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf");
     for (size_t i = 0; i < 2; i++) {
@@ -356,6 +387,7 @@ int main(void) {
         TEST(tells_how_an_answer_broke),
         TEST(tells_why_nobody_answers),
         TEST(tells_that_a_port_speaks_no_tls),
+        TEST(does_not_wait_long_to_connect),
         TEST(hands_on_the_sinks_error),
         TEST(callers_take_turns),
         TEST(stop_ends_all),

@@ -220,8 +220,8 @@ static const struct refusal_case {
     {false, "400 x", "",
      "<Error><Code>AuthorizationHeaderMalformed</Code><Region>sa-east-1</Region></Error>", -EINVAL,
      "-o region=sa-east-1"},
-    {false, "400 x", "", ERROR("SomethingNew"), -EPROTO, "400 SomethingNew): a message"},
-    {false, "418 x", "", "teapot", -EPROTO, "418"},
+    {false, "400 x", "", ERROR("SomethingNew"), -EPROTO, "(400 SomethingNew) (it says: a message)"},
+    {false, "418 x", "", "teapot", -EPROTO, "on arn:aws:s3:::b (418)"},
 };
 
 static void explains_refusals(void **state) {

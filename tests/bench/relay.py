@@ -7,7 +7,7 @@ import threading
 REQUEST = re.compile(rb"(GET|HEAD|PUT|POST|DELETE) (\S+) HTTP/1\.1\r\n")
 
 
-class CountingProxy:
+class CountingRelay:
     """Relays bytes between clients and one server; requests without bodies are counted."""
 
     def __init__(self, endpoint):
