@@ -27,6 +27,7 @@ class Proxy:
         self.to_client = 0    # bytes
         self.connections = 0  # accepted
         self.requests = []    # (method, target)
+        self.swallowed = 0    # pieces that a blackhole holds or held
         self._lock = threading.Lock()
         self._open = set()
         self._stopping = False
@@ -134,14 +135,19 @@ class Proxy:
     def _forward(self, source, target, note):
         try:
             while data := source.recv(CHUNK):
-                while self.mode == BLACKHOLE and not self._stopping:
-                    time.sleep(0.02)
+                self._wait_in_blackhole()
                 note(data)
                 target.sendall(data)
         except OSError:
             pass
         self._drop(source)
         self._drop(target)
+
+    def _wait_in_blackhole(self):
+        if self.mode == BLACKHOLE:
+            self.swallowed += 1
+        while self.mode == BLACKHOLE and not self._stopping:
+            time.sleep(0.02)
 
     def _note_request(self, data):
         """Clients send each request's head at once, and no bodies: lines are never cut."""

@@ -71,7 +71,7 @@ def test_growth_inside_one_page(local, make_mount, open_reader, rng, hour):
     """Steps far smaller than a page: cached page tails must neither hide them nor show zeros."""
     base = int(time.time()) - 1000
     local.put_all([small(rng, hour, 0, base)])
-    mount = make_mount(local)
+    mount = make_mount(local, {"poll": 0.1})
     expected = b'{"n":0}\n'
     reader = open_reader(mount.log_path(hour))
     reader.wait_for(expected)
