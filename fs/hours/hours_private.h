@@ -27,7 +27,8 @@ struct hours {
     struct job *jobs;       /* those that are under way */
     struct batch *batches;  /* those that are under way */
     hour_t first_watched;
-    bool away; /* the source did not answer last time */
+    bool away;         /* the source did not answer last time */
+    int64_t away_when; /* monotonic ms */
     bool full; /* the disk was, last time */
     struct {
         uint64_t digest;
@@ -61,7 +62,7 @@ int fetch_lines(struct hours *hours, const struct object *object, struct spool *
 int fetch_plain(struct hours *hours, const struct object *object, int fd, struct fetched *ret,
                 struct fault *fault);
 
-/* Tells of damage; once for each object that is taken. */
+/* Tells of damage; once, also where the object is fetched for its log and for itself. */
 void fetch_tell(struct hours *hours, const struct object *object, const struct fetched *fetched);
 
 /* -- batch.c: many objects side by side, written in order -----------------------------------------
@@ -112,6 +113,9 @@ bool refused_now(struct hours *hours, const struct object *object);
  */
 
 void hours_disk_result(struct hours *hours, int err);
+
+/* Whether the source did not answer a moment ago, so that it is not worth asking again yet. */
+bool hours_is_away(struct hours *hours);
 
 /* Whether the error says that the network is away, rather than that something is wrong. */
 bool is_away(int err);

@@ -80,6 +80,15 @@ int job_wait(struct hours *hours, enum job_kind kind, hour_t hour, unsigned dept
     return err;
 }
 
+int job_begin(struct hours *hours, enum job_kind kind, hour_t hour) {
+    pthread_mutex_lock(&hours->lock);
+    struct job *job = find(hours, kind, hour, 0, NULL);
+    if (!job)
+        job = start(hours, kind, hour, 0, NULL);
+    pthread_mutex_unlock(&hours->lock);
+    return job ? 0 : -ENOMEM;
+}
+
 void job_end(struct job *job, int err) {
     struct hours *hours = job->hours;
     pthread_mutex_lock(&hours->lock);

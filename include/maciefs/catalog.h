@@ -15,6 +15,7 @@
 #include <maciefs/hour.h>
 #include <maciefs/report.h>
 #include <maciefs/source.h>
+#include <limits.h>
 
 /* The folders in a folder: months, days and hours as bits of `mask`; years as a sorted array. */
 struct children {
@@ -42,6 +43,9 @@ struct hour_listing {
     const struct object *objects;
     size_t count;
 };
+
+/* For `max_age_ms`: however old. */
+#define CATALOG_ANY_AGE UINT_MAX
 
 struct catalog;
 
