@@ -32,13 +32,13 @@ struct batch {
     struct item *items;
     size_t count, cap;
     size_t submitted;
-    size_t written;       /* items that are done with */
-    size_t running;       /* tasks submitted and not ended */
-    bool writing;         /* some thread is the writer */
-    uint64_t bytes;       /* written and not committed */
-    size_t objects;       /* likewise */
-    bool used_disk;       /* bytes were written, so there was room */
-    int err;              /* ends the batch */
+    size_t written; /* items that are done with */
+    size_t running; /* tasks submitted and not ended */
+    bool writing;   /* some thread is the writer */
+    uint64_t bytes; /* written and not committed */
+    size_t objects; /* likewise */
+    bool used_disk; /* bytes were written, so there was room */
+    int err;        /* ends the batch */
     struct fault fault;
 };
 

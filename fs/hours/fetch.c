@@ -103,9 +103,10 @@ void fetch_tell(struct hours *hours, const struct object *object, const struct f
     struct fault fault;
     if (!fetched->damaged)
         return;
-    fault_set(&fault, 0,
-              "%s%s is damaged at byte %llu: %s; every whole event before that is in its hour's log",
-              hours->options.source->name, object->key, (unsigned long long)fetched->offset,
-              fetched->reason);
+    fault_set(
+        &fault, 0,
+        "%s%s is damaged at byte %llu: %s; every whole event before that is in its hour's log",
+        hours->options.source->name, object->key, (unsigned long long)fetched->offset,
+        fetched->reason);
     hours_tell_once(hours, REPORT_WARNING, fault.text);
 }

@@ -29,7 +29,7 @@ struct hours {
     hour_t first_watched;
     bool away;         /* the source did not answer last time */
     int64_t away_when; /* monotonic ms */
-    bool full; /* the disk was, last time */
+    bool full;         /* the disk was, last time */
     struct {
         uint64_t digest;
         int64_t until; /* monotonic ms */

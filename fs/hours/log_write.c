@@ -78,7 +78,8 @@ static void count(struct uncommitted *uncommitted, hour_t hour, const struct obj
         uncommitted->modified = object->modified;
 }
 
-/* Adds the object to what the next commit writes into the journal: its line and its key, or none. */
+/* Adds the object to what the next commit writes into the journal: its line and its key, or none.
+ */
 static int note(struct uncommitted *uncommitted, const struct journal_entry *entry) {
     struct key_digest digest = key_digest(entry->key, entry->etag);
     size_t before = uncommitted->lines.len;

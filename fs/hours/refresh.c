@@ -128,8 +128,7 @@ static int add_journal(struct batch *batch, struct store *store, hour_t hour) {
 static void restore(struct job *job) {
     struct hours *hours = job->hours;
     struct store *store = hours->options.store;
-    const struct batch_options options = {BATCH_RESTORE, job->hour,   false,
-                                          false,         end_restore, job};
+    const struct batch_options options = {BATCH_RESTORE, job->hour, false, false, end_restore, job};
     struct log_state state;
     struct batch *batch;
     int err = batch_new(hours, &options, &batch);
