@@ -333,10 +333,10 @@ static int in_log_order(const void *a, const void *b) {
 }
 
 void batch_start(struct batch *batch) {
-    if (batch->options.kind == BATCH_APPEND)
+    bool empty = batch->count == 0;
+    if (batch->options.kind == BATCH_APPEND && !empty)
         qsort(batch->items, batch->count, sizeof *batch->items, in_log_order);
     pthread_mutex_lock(&batch->hours->lock);
-    bool empty = batch->count == 0;
     submit(batch);
     pthread_mutex_unlock(&batch->hours->lock);
     if (empty)

@@ -21,8 +21,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HOUR hour_pack(2026, 11, 24, 5)
-#define MODIFIED INT64_C(1795500000) /* 2026-11-24 06:00:00 UTC: the hour is over */
+#define HOUR hour_pack(2021, 11, 24, 5)
+#define MODIFIED INT64_C(1637733600) /* 2021-11-24 06:00:00 UTC: the hour is over */
 
 struct disk {
     char path[64];
