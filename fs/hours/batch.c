@@ -150,14 +150,17 @@ static void fail(struct batch *batch, int err, const struct fault *fault) {
     pthread_mutex_unlock(&batch->hours->lock);
 }
 
-/* An object that is gone or was replaced since it was listed is the next listing's affair. */
+/*
+ * An object that is gone or was replaced since it was listed is the next listing's affair; one that
+ * is listed again as it was, and again not to be had, is not.
+ */
 static void leave_for_later(struct batch *batch, struct item *item, int err,
                             const struct fault *fault) {
     struct hours *hours = batch->hours;
-    if (err == -ENOENT || err == -ESTALE)
+    bool again = refused_add(hours, &item->object);
+    if (!again && (err == -ENOENT || err == -ESTALE))
         return;
     atomic_fetch_add(&hours->options.counters->failures, 1);
-    refused_add(hours, &item->object);
     hours_tell_once(hours, REPORT_ERROR, fault->text);
 }
 

@@ -105,8 +105,8 @@ void batch_cancel(struct batch *batch);
 /* -- refused.c: objects to leave alone for a while
  * ------------------------------------------------- */
 
-/* Notes that it could not be fetched. */
-void refused_add(struct hours *hours, const struct object *object);
+/* Notes that it could not be fetched. Returns whether that was noted before. */
+bool refused_add(struct hours *hours, const struct object *object);
 bool refused_now(struct hours *hours, const struct object *object);
 
 /* -- news.c: what the disk and the source do, told when it changes --------------------------------

@@ -219,6 +219,19 @@ static void an_object_that_is_gone_is_nobodys_fault(void **state) {
     assert_string_equal(bench_log(&bench, HOUR), "b2");
 }
 
+/* A listing and a get that never agree, as of a server whose ETags are not its own. */
+static void an_object_that_stays_away_is_told(void **state) {
+    (void)state;
+    bench_put(&bench, HOUR, "a", MODIFIED);
+    scripted_set(&bench.source, key_of(HOUR, "a"), -ESTALE, false);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(bench_ready(&bench, HOUR, true), 0);
+        assert_int_equal(told_times(key_of(HOUR, "a")), i > 0);
+        assert_int_equal(bench.disk.counters.failures, i);
+        usleep(3000);
+    }
+}
+
 static void damage_is_told_once_and_keeps_what_was_whole(void **state) {
     (void)state;
     struct patience patience = {false};
@@ -496,6 +509,7 @@ int main(void) {
         TEST(more_objects_than_the_window_come_whole),
         TEST(an_object_that_is_refused_stops_no_other),
         TEST(an_object_that_is_gone_is_nobodys_fault),
+        TEST(an_object_that_stays_away_is_told),
         TEST(damage_is_told_once_and_keeps_what_was_whole),
         TEST(an_overwritten_object_is_told_once),
         TEST(nothing_known_and_no_source_is_an_error),
