@@ -26,7 +26,8 @@ static struct {
     size_t len;
 } told = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static inline void tell(enum report_level level, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static inline void tell(enum report_level level,
+                                                              const char *format, ...) {
     va_list args;
     (void)level;
     pthread_mutex_lock(&told.lock);
