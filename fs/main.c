@@ -14,11 +14,13 @@
 
 /*
  * Many threads that allocate little would each get an arena of their own, and what they free would
- * stay there: two are enough, and large buffers go back at once.
+ * stay there: two are enough. Buffers of a read or of an object's lines come and go all the time: they
+ * are taken from the heap, since pages fresh from the kernel have to be cleared.
  */
 static void bound_allocator(void) {
     mallopt(M_ARENA_MAX, 2);
-    mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+    mallopt(M_MMAP_THRESHOLD, 2 << 20);
+    mallopt(M_TRIM_THRESHOLD, 8 << 20);
 }
 
 /* The daemon leaves the folder that it was started in; these may be relative to it. */

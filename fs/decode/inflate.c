@@ -24,7 +24,7 @@ int inflate_span(z_stream *z, struct span *in, uint8_t window[OUTPUT_WINDOW], by
         if (err)
             return err;
         /* A full window may leave bytes behind in zlib. */
-    } while (code == Z_OK && (in->len > 0 || z->avail_out == 0));
+    } while (code == Z_OK && z->avail_out == 0);
     if (code == Z_MEM_ERROR)
         return -ENOMEM;
     *ret_code = code == Z_BUF_ERROR ? Z_OK : code;

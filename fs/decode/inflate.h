@@ -7,8 +7,8 @@
 #include <zlib.h>
 
 /*
- * Inflates all of `in`, or up to where the stream ends or breaks, and writes what comes out window
- * by window; also what comes out of the bytes before a break.
+ * Inflates `in`, at most 4 GiB of it, or up to where the stream ends or breaks, and writes what
+ * comes out window by window; also what comes out of the bytes before a break.
  * Returns 0 with zlib's code (Z_OK: it goes on; Z_STREAM_END; Z_DATA_ERROR, with the reason in
  * z->msg); -ENOMEM; or the sink's error.
  */

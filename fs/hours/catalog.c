@@ -260,7 +260,9 @@ struct walk {
 
     int64_t now;
     struct hour_builder builder; /* builder.hour is 0 between hours */
+    bool found;                  /* `first` has objects */
     bool passed;                 /* a key behind `last` was seen */
+    hour_t next;                 /* the hour that the last page ends in, if it may go on; else 0 */
 };
 
 /* Keeps a listing, and visits it. Takes the reference over. */
@@ -292,6 +294,7 @@ static int take_object(struct walk *walk, const struct object *object) {
     /* A key that is the folder itself is a marker that some tools leave. */
     if (err || (walk->passed && !walk->to_page_end) || object->key[HOUR_PATH_LEN + 1] == '\0')
         return err;
+    walk->found = walk->found || hour == walk->first;
     if (!walk->builder.hour)
         hour_builder_init(&walk->builder, hour);
     return hour_builder_add(&walk->builder, object);
@@ -324,6 +327,7 @@ static int walk_keys(struct walk *walk, const char *prefix, struct fault *fault)
         token = !err && !walk->passed && page.next ? strdup(page.next) : NULL;
         listing_free(&page);
     } while (token);
+    walk->next = walk->builder.hour;
     hour_builder_free(&walk->builder);
     return err;
 }
@@ -371,22 +375,30 @@ int catalog_learn(struct catalog *catalog, struct hour_builder *builder,
     return 0;
 }
 
-int catalog_objects(struct catalog *catalog, hour_t hour, unsigned max_age_ms,
-                    struct hour_listing **ret, struct fault *fault) {
+static int list_hour(struct catalog *catalog, hour_t hour, hour_t *ret_next, struct fault *fault) {
     struct walk walk = {.catalog = catalog, .first = hour, .last = hour, .to_page_end = true};
+    int err = walk_keys(&walk, "", fault);
+    if (!err && !walk.found)
+        err = keep_empty(&walk);
+    if (!err)
+        *ret_next = walk.next;
+    return err;
+}
+
+int catalog_objects(struct catalog *catalog, hour_t hour, unsigned max_age_ms,
+                    struct hour_listing **ret, bool *ret_listed, hour_t *ret_next,
+                    struct fault *fault) {
     struct hour_listing *listing = catalog_known(catalog, hour, max_age_ms);
     int64_t before = clock_ms();
-    int err = listing ? 0 : walk_keys(&walk, "", fault);
-    unsigned age_ms = (unsigned)(clock_ms() - before + 1);
-    if (!err && !listing)
-        listing = catalog_known(catalog, hour, age_ms);
-    if (!err && !listing)
-        err = keep_empty(&walk);
-    if (!err && !listing)
-        listing = catalog_known(catalog, hour, age_ms);
-    if (!err && !listing)
-        err = -ENOMEM;
-    if (!err)
-        *ret = listing;
-    return err;
+    *ret_listed = !listing;
+    if (!listing) {
+        int err = list_hour(catalog, hour, ret_next, fault);
+        if (err)
+            return err;
+        listing = catalog_known(catalog, hour, (unsigned)(clock_ms() - before + 1));
+    }
+    if (!listing)
+        return fault_set(fault, -ENOMEM, "there is not enough memory for a listing");
+    *ret = listing;
+    return 0;
 }

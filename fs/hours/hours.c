@@ -15,6 +15,7 @@ int hours_new(const struct hours_options *options, struct hours **ret, struct fa
     if (!hours)
         return fault_set(fault, -ENOMEM, "there is not enough memory to start");
     hours->options = *options;
+    atomic_init(&hours->budget.left, BUDGET);
     pthread_mutex_init(&hours->lock, NULL);
     pthread_cond_init(&hours->changed, NULL);
     int err = pool_new(options->config->connections, &hours->pool);
@@ -118,6 +119,8 @@ int hours_children(struct hours *hours, hour_t folder, unsigned depth, struct ch
                   ? -EINTR
                   : catalog_children(hours->options.catalog, folder, depth, ret, &fresh);
     }
+    if (depth == HOUR_DEPTH - 1)
+        read_ahead_days(hours, folder);
     if (!err)
         err = store_children(hours->options.store, folder, depth, ret);
     hour_t any;
@@ -153,6 +156,7 @@ int hours_objects(struct hours *hours, hour_t hour, struct hour_listing **ret,
         return err;
     if (listing)
         *ret = listing;
+    read_ahead_objects(hours, hour);
     return listing ? 0 : err ? err : -ENOMEM;
 }
 

@@ -10,27 +10,40 @@
 /* Objects that could not be fetched; the oldest gives way. */
 #define REFUSED_MAX 256
 
-/* How long the watcher leaves such an object alone. */
-#define REFUSED_MS 60000
+/* How long the watcher leaves such an object alone: at first, and at most; each time twice as long.
+ */
+#define REFUSED_FIRST_MS 1000
+#define REFUSED_MAX_MS 60000
 
 /* Errors that were told of lately. */
 #define TOLD_MAX 64
 #define TOLD_MS 600000
+
+/* Bytes of lines that may wait in memory for their turn; a quarter of what the program may take. */
+#define BUDGET (16u << 20)
 
 struct job;
 
 struct hours {
     struct hours_options options;
     struct pool *pool;
+    struct spool_budget budget;
     pthread_mutex_t lock;   /* guards all below, jobs and batches */
     pthread_cond_t changed; /* some job ended, or someone lost patience */
     struct job *jobs;       /* those that are under way */
     struct batch *batches;  /* those that are under way */
     hour_t first_watched;
-    bool away; /* the source did not answer last time */
-    bool full; /* the disk was, last time */
+    struct {
+        hour_t first; /* the hour for which the last page of objects was listed */
+        hour_t next;  /* the first hour that it did not hold whole; 0: none */
+        bool forward; /* it began where the page before it had ended */
+    } page;
+    hour_t last_day; /* the day whose hours were last read */
+    bool away;       /* the source did not answer last time */
+    bool full;       /* the disk was, last time */
     struct {
         uint64_t digest;
+        int64_t pause; /* ms */
         int64_t until; /* monotonic ms */
     } refused[REFUSED_MAX];
     unsigned refused_next;

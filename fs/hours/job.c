@@ -80,6 +80,13 @@ int job_wait(struct hours *hours, enum job_kind kind, hour_t hour, unsigned dept
     return err;
 }
 
+void job_begin(struct hours *hours, enum job_kind kind, hour_t hour, unsigned depth) {
+    pthread_mutex_lock(&hours->lock);
+    if (!find(hours, kind, hour, depth, NULL))
+        (void)start(hours, kind, hour, depth, NULL); /* without memory it is done when asked for */
+    pthread_mutex_unlock(&hours->lock);
+}
+
 void job_end(struct job *job, int err) {
     struct hours *hours = job->hours;
     pthread_mutex_lock(&hours->lock);

@@ -31,7 +31,20 @@ void job_run(struct job *job);
 int job_wait(struct hours *hours, enum job_kind kind, hour_t hour, unsigned depth,
              const struct object *object, struct patience *patience);
 
+/* Begins the work, unless it is under way, for nobody who waits. */
+void job_begin(struct hours *hours, enum job_kind kind, hour_t hour, unsigned depth);
+
 /* The work is done. To be called once; the job may be gone afterwards. */
 void job_end(struct job *job, int err);
+
+/* -- read_ahead.c -------------------------------------------------------------------------------
+ */
+
+/* A page of objects was listed for `first`; `next`: as catalog_objects tells. */
+void read_ahead_note(struct hours *hours, hour_t first, hour_t next);
+
+/* A reader has come to an hour's objects, or to a day's hours. */
+void read_ahead_objects(struct hours *hours, hour_t hour);
+void read_ahead_days(struct hours *hours, hour_t day);
 
 #endif

@@ -56,8 +56,13 @@ static int64_t add_new(struct batch *batch, struct hours *hours, const struct ho
 static int list_hour(struct hours *hours, hour_t hour, unsigned max_age_ms,
                      struct hour_listing **ret) {
     struct fault fault;
-    int err = catalog_objects(hours->options.catalog, hour, max_age_ms, ret, &fault);
+    hour_t next = 0;
+    bool listed;
+    int err =
+        catalog_objects(hours->options.catalog, hour, max_age_ms, ret, &listed, &next, &fault);
     hours_source_result(hours, err, &fault);
+    if (!err && listed)
+        read_ahead_note(hours, hour, next);
     return err;
 }
 
@@ -72,6 +77,7 @@ static void refresh(struct job *job) {
         job_end(job, err);
         return;
     }
+    read_ahead_objects(hours, job->hour);
     err = batch_new(hours, &options, &batch);
     if (!err) {
         int64_t held = add_new(batch, hours, listing, false);

@@ -18,9 +18,12 @@ void refused_add(struct hours *hours, const struct object *object) {
     if (i == REFUSED_MAX) {
         i = hours->refused_next;
         hours->refused_next = (i + 1) % REFUSED_MAX;
+        hours->refused[i].digest = digest;
+        hours->refused[i].pause = REFUSED_FIRST_MS / 2;
     }
-    hours->refused[i].digest = digest;
-    hours->refused[i].until = clock_ms() + REFUSED_MS;
+    if (hours->refused[i].pause < REFUSED_MAX_MS)
+        hours->refused[i].pause *= 2;
+    hours->refused[i].until = clock_ms() + hours->refused[i].pause;
     pthread_mutex_unlock(&hours->lock);
 }
 

@@ -6,9 +6,34 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-void spool_init(struct spool *spool, int dir) {
-    *spool = (struct spool){.dir = dir, .fd = -1};
+/* Spools grow by this much at least, so that they seldom ask. */
+#define GRANT ((size_t)64 * 1024)
+
+void spool_init(struct spool *spool, int dir, struct spool_budget *budget) {
+    *spool = (struct spool){.dir = dir, .fd = -1, .budget = budget};
     buf_init(&spool->bytes, SPOOL_MEMORY);
+}
+
+/* Whether `need` bytes in all may wait in memory. */
+static bool grant(struct spool *spool, size_t need) {
+    if (need <= spool->granted)
+        return true;
+    if (need > SPOOL_MEMORY)
+        return false;
+    size_t more = (need - spool->granted + GRANT - 1) / GRANT * GRANT;
+    size_t left = atomic_load(&spool->budget->left);
+    do {
+        if (left < more)
+            return false;
+    } while (!atomic_compare_exchange_weak(&spool->budget->left, &left, left - more));
+    spool->granted += more;
+    return true;
+}
+
+static void drop_memory(struct spool *spool) {
+    buf_free(&spool->bytes);
+    atomic_fetch_add(&spool->budget->left, spool->granted);
+    spool->granted = 0;
 }
 
 static int write_all(int fd, const uint8_t *at, size_t len) {
@@ -24,27 +49,25 @@ static int write_all(int fd, const uint8_t *at, size_t len) {
     return 0;
 }
 
-/* Moves what waits in memory to the file. */
+/* Moves what waits in memory to the file, which takes all that follows. */
 static int spill(struct spool *spool) {
-    if (spool->fd < 0)
-        spool->fd = openat(spool->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (spool->fd >= 0)
+        return 0;
+    spool->fd = openat(spool->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (spool->fd < 0)
         return -errno;
     int err = write_all(spool->fd, spool->bytes.at, spool->bytes.len);
     if (!err)
-        buf_reset(&spool->bytes);
+        drop_memory(spool);
     return err;
 }
 
 int spool_write(void *ctx, const uint8_t *at, size_t len) {
     struct spool *spool = ctx;
-    int err = 0;
-    if (len > SPOOL_MEMORY - spool->bytes.len)
-        err = spill(spool);
-    if (!err && len > SPOOL_MEMORY)
+    bool fits = spool->fd < 0 && grant(spool, spool->bytes.len + len);
+    int err = fits ? buf_append(&spool->bytes, at, len) : spill(spool);
+    if (!err && !fits)
         err = write_all(spool->fd, at, len);
-    else if (!err)
-        err = buf_append(&spool->bytes, at, len);
     if (!err)
         spool->len += len;
     return err;
@@ -60,22 +83,16 @@ int spool_end(void *ctx, bool object) {
 
 int spool_restart(void *ctx) {
     struct spool *spool = ctx;
-    int dir = spool->dir;
     spool_free(spool);
-    spool_init(spool, dir);
+    spool_init(spool, spool->dir, spool->budget);
     return 0;
 }
 
 int spool_seal(struct spool *spool) {
-    if (spool->fd >= 0) {
-        int err = spill(spool);
-        if (err)
-            return err;
-        if (ftruncate(spool->fd, (off_t)spool->whole) < 0)
-            return -errno;
-    } else {
+    if (spool->fd < 0)
         spool->bytes.len = (size_t)spool->whole;
-    }
+    else if (ftruncate(spool->fd, (off_t)spool->whole) < 0)
+        return -errno;
     spool->len = spool->whole;
     return 0;
 }
@@ -109,7 +126,7 @@ int spool_send(const struct spool *spool, bytes_sink sink, void *ctx) {
 }
 
 void spool_free(struct spool *spool) {
-    buf_free(&spool->bytes);
+    drop_memory(spool);
     if (spool->fd >= 0)
         close(spool->fd);
     spool->fd = -1;

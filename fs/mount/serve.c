@@ -90,8 +90,7 @@ int serve(void *ctx, const struct server_start *start, struct fault *fault) {
         err = channel_serve(start->channel, parts.session, start->ready, start->ready_ctx);
         /* Threads may still be in an operation: the process ends, and all of this with it. */
         if (err)
-            return fault_set(fault, err, "the connection to the kernel broke (%s)",
-                             strerror(-err));
+            return fault_set(fault, err, "the connection to the kernel broke (%s)", strerror(-err));
     }
     close_parts(&parts);
     return err;

@@ -188,12 +188,11 @@ static int is_stale(const struct transfer *transfer, struct fault *fault) {
 static int transfer_check(void *ctx, const struct http_answer *answer, struct fault *fault) {
     struct transfer *transfer = ctx;
     const struct object *object = transfer->object;
-    bool other_length =
-        answer->content_length >= 0 && (uint64_t)answer->content_length != object->size;
     bool other_etag =
         answer->etag[0] && object->etag[0] && strcasecmp(answer->etag, object->etag) != 0;
-    if (other_length || other_etag)
+    if (other_etag)
         return is_stale(transfer, fault);
+    /* The same object in another length is an answer that went wrong, however well it ended. */
     if (transfer->sent != object->size)
         return fault_set(fault, -EIO, "%s came with %llu of its %llu bytes", transfer->name,
                          (unsigned long long)transfer->sent, (unsigned long long)object->size);

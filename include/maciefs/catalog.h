@@ -60,11 +60,14 @@ int catalog_list_folder(struct catalog *catalog, hour_t folder, unsigned depth,
                         struct fault *fault);
 
 /*
- * The objects of an hour, listed no longer than `max_age_ms` ago. May wait for the source. Returns
- * 0 and a listing to be given back by catalog_release; or source_list's errors with a fault.
+ * The objects of an hour, listed no longer than `max_age_ms` ago. May wait for the source;
+ * *ret_listed tells whether it did, and *ret_next then is the first hour that the last page listed
+ * did not hold whole (0: it ended the source). Returns 0 and a listing to be given back by
+ * catalog_release; or source_list's errors with a fault.
  */
 int catalog_objects(struct catalog *catalog, hour_t hour, unsigned max_age_ms,
-                    struct hour_listing **ret, struct fault *fault);
+                    struct hour_listing **ret, bool *ret_listed, hour_t *ret_next,
+                    struct fault *fault);
 
 /* What is known of an hour's objects, if it is no older than that; else NULL. Asks nobody. */
 struct hour_listing *catalog_known(struct catalog *catalog, hour_t hour, unsigned max_age_ms);

@@ -5,10 +5,11 @@
  * as they arrive, plain bytes come out at the sink. Memory is a few windows, whatever the object
  * holds; a decoded size above the limit counts as damage, so that a bomb costs time alone.
  *
- * Formats (RFC 1952 gzip: any number of members, zero padding behind them; APPNOTE.TXT zip: the
- * first entry, stored or deflated, sizes behind the data, zip64; Snappy's framing_format.txt with
- * its masked CRC-32C; Hadoop's block format: big-endian lengths around raw Snappy blocks, told from
- * plain bytes by lengths that fit; anything else is plain).
+ * Formats (RFC 1952 gzip: any number of members, zero padding behind them; APPNOTE.TXT zip: all
+ * entries one behind the other, stored or deflated, sizes behind the data, zip64; Snappy's
+ * framing_format.txt with its masked CRC-32C; Hadoop's block format: big-endian lengths around raw
+ * Snappy blocks, told from plain bytes by lengths that fit; anything else is plain). An object that
+ * is nothing but the beginning of what tells a format was cut off there.
  *
  * Damage never takes back what was sent to the sink before it.
  */
@@ -26,8 +27,9 @@ struct decoder;
 struct decoder *decoder_new(uint64_t max_decoded, bytes_sink sink, void *ctx);
 
 /*
- * Takes the next stored bytes. Returns 0; -EBADMSG where the object is damaged (and then always:
- * see decoder_reason); -ENOMEM; -ENOSYS for Snappy in a build without it; or the sink's own error.
+ * Takes the next stored bytes. Returns 0; -EBADMSG where the object is damaged (see
+ * decoder_reason); -ENOMEM; -ENOSYS for Snappy in a build without it; or the sink's own error.
+ * After an error it takes nothing and returns that error again, until it is reset.
  */
 int decoder_feed(struct decoder *decoder, const uint8_t *at, size_t len);
 

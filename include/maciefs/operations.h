@@ -1,13 +1,14 @@
 /*
  * The FUSE operations: requests in, the tree's answers out.
  *
- * A request may wait in the tree; when its caller is interrupted (FUSE_INTERRUPT), it loses patience
- * and is answered EINTR at once. File handles carry nothing, so they need nothing from the process
- * that opened them.
+ * A request may wait in the tree; when its caller is interrupted (FUSE_INTERRUPT), it loses
+ * patience and is answered EINTR at once. File handles carry nothing, so they need nothing from the
+ * process that opened them.
  *
- * What the kernel may keep: logs that can grow are opened with direct I/O, so that no page of theirs
- * is ever kept half-filled and a reader sees growth with its next read; settled ones stay in the page
- * cache, and the store has their last page dropped (operations_drop_pages) before it announces growth.
+ * What the kernel may keep: logs that can grow are opened with direct I/O, so that no page of
+ * theirs is ever kept half-filled and a reader sees growth with its next read; settled ones stay in
+ * the page cache, and the store has their last page dropped (operations_drop_pages) before it
+ * announces growth.
  */
 #ifndef MACIEFS_OPERATIONS_H
 #define MACIEFS_OPERATIONS_H
@@ -18,7 +19,8 @@
 /* The operations, to be given to fuse_session_new with a `struct tree *` as user data. */
 extern const struct fuse_lowlevel_ops operations;
 
-/* Makes the kernel drop a log's pages from `offset` on. May be called from any thread but a serving one. */
+/* Makes the kernel drop a log's pages from `offset` on. May be called from any thread but a serving
+ * one. */
 void operations_drop_pages(struct fuse_session *session, hour_t hour, uint64_t offset);
 
 #endif

@@ -22,7 +22,8 @@ struct serve_options {
 
 /*
  * A `struct server`'s serve: ctx is a `struct serve_options`. Logs what goes wrong while it serves.
- * Returns 0 when the file system was unmounted; a negative errno with a fault where it cannot start.
+ * Returns 0 when the file system was unmounted; a negative errno with a fault where it cannot
+ * start.
  */
 int serve(void *ctx, const struct server_start *start, struct fault *fault);
 

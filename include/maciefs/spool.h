@@ -10,12 +10,21 @@
 #define MACIEFS_SPOOL_H
 
 #include <maciefs/bytes.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
-#define SPOOL_MEMORY (256 * 1024) /* bytes that wait in memory */
+#define SPOOL_MEMORY (1024 * 1024) /* bytes of one that wait in memory */
+
+/* Bytes that all spools together may still take in memory; those that get none go to their files.
+ */
+struct spool_budget {
+    atomic_size_t left;
+};
 
 struct spool {
-    int dir;          /* the cache folder, for the file */
+    int dir; /* the cache folder, for the file */
+    struct spool_budget *budget;
+    size_t granted;   /* bytes of the budget that it has */
     int fd;           /* the file, or -1 */
     struct buf bytes; /* all of them, or those not yet in the file */
     uint64_t len;     /* bytes taken */
@@ -24,7 +33,7 @@ struct spool {
     uint64_t events;
 };
 
-void spool_init(struct spool *spool, int dir);
+void spool_init(struct spool *spool, int dir, struct spool_budget *budget);
 
 /* A bytes_sink. Returns 0, -ENOMEM, or -errno of writing (-ENOSPC). */
 int spool_write(void *spool, const uint8_t *at, size_t len);

@@ -46,6 +46,7 @@ static void near_magic_is_plain(void **state) {
         {"\0\0\0\5\0\0\0\7\0xxxxxx", 15},               /* a piece that gives nothing */
         {"\0\0\0\5\0\0\0\1\x85xxx", 12},                /* a length longer than its piece */
         {"\0\0\0\5\0\0\0\7\xff\xff\xff\xff\xff\1", 14}, /* a length that is none */
+        {"\7\0\0\0\0\x40\0\1\5xxxxx", 14},              /* a piece longer than any */
         {"\x08\0\0\1\0\0\0\7\5xxxxx", 14},              /* a block too long */
         {"\n\n\n\n\0\0\0\7\5xxxxx", 14},
     };
@@ -229,6 +230,25 @@ static void gzip_gives_all_before_a_cut(void **state) {
     buf_free(&object);
 }
 
+/* Few stored bytes that hold much: what zlib keeps when a window is full comes out as well. */
+static void gzip_gives_all_of_a_full_window(void **state) {
+    (void)state;
+    struct buf plain = new_buf(), object = new_buf();
+    put_zeros(&plain, 300000);
+    put_gzip(&object, &plain);
+    expect_plain(&object, &plain, "gzip");
+    for (size_t len = 2; len < object.len; len++) {
+        struct buf cut = {object.at, len, len, len};
+        struct decoded one = decode(&cut, CUT_NOWHERE, NO_LIMIT);
+        struct decoded two = decode(&cut, CUT_BYTES, NO_LIMIT);
+        assert_int_equal(one.plain.len, two.plain.len);
+        buf_free(&one.plain);
+        buf_free(&two.plain);
+    }
+    buf_free(&plain);
+    buf_free(&object);
+}
+
 /* ---- Limits, sinks, reuse ---- */
 
 static void limit_is_exact(void **state) {
@@ -326,11 +346,12 @@ static void reset_begins_anew(void **state) {
     struct buf plain = make_events(5000), whole = new_buf(), got = new_buf();
     put_gzip(&whole, &plain);
     struct buf cut = {whole.at, whole.len / 2, whole.cap, whole.limit};
+    struct buf head = {whole.at, 1, whole.cap, whole.limit};
     const struct {
         const struct buf *object;
         int err;
-    } objects[] = {{&whole, 0}, {&cut, -EBADMSG}, {&cut, -EBADMSG}, {&whole, 0},
-                   {&plain, 0}, {&plain, 0},      {&cut, -EBADMSG}, {&plain, 0}};
+    } objects[] = {{&whole, 0}, {&cut, -EBADMSG}, {&cut, -EBADMSG}, {&whole, 0},       {&plain, 0},
+                   {&plain, 0}, {&cut, -EBADMSG}, {&plain, 0},      {&head, -EBADMSG}, {&whole, 0}};
     struct decoder *decoder = decoder_new(plain.len, buf_sink, &got);
     for (size_t i = 0; i < sizeof objects / sizeof *objects; i++) {
         assert_int_equal(feed_object(decoder, objects[i].object, CUT_SMALL), objects[i].err);
@@ -364,6 +385,7 @@ int main(void) {
         cmocka_unit_test(gzip_damaged_in_the_middle),
         cmocka_unit_test(gzip_cut_or_flipped_anywhere),
         cmocka_unit_test(gzip_gives_all_before_a_cut),
+        cmocka_unit_test(gzip_gives_all_of_a_full_window),
         cmocka_unit_test(limit_is_exact),
         cmocka_unit_test(bomb_costs_no_memory),
         cmocka_unit_test(sink_errors_end_the_pass),

@@ -260,6 +260,12 @@ static void hadoop_lengths_at_their_limits(void **state) {
     assert_string_equal(got.reason, "it ends inside a Snappy block");
     assert_int_equal(got.plain.len, 2 * len);
     buf_free(&got.plain);
+    size_t whole = object.len;
+    put_be32(&object, (4 << 20) + 1);
+    got = decode(&object, CUT_RANDOM, NO_LIMIT);
+    assert_string_equal(got.reason, "the length of its Snappy data is out of range");
+    buf_free(&got.plain);
+    object.len = whole;
     buf_reset(&piece);
     put_block(&piece, plain.at, len + 1);
     put_be32(&object, (uint32_t)piece.len);
