@@ -14,7 +14,6 @@ import time
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.environ.get("MACIEFS", os.path.join(REPOSITORY, ".build/release/maciefs"))
 
-SUPPRESSIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lsan.supp")
 
 # Limits after which something that should have happened counts as failed. They are no measurements.
 PATIENCE_S = float(os.environ.get("PATIENCE", "30"))
@@ -49,7 +48,6 @@ def sanitizer_environment(folder):
     log = os.path.join(folder, "sanitizer")
     return {
         "ASAN_OPTIONS": f"log_path={log}.asan",
-        "LSAN_OPTIONS": f"suppressions={SUPPRESSIONS}:print_suppressions=0",
         "UBSAN_OPTIONS": f"log_path={log}.ubsan:print_stacktrace=1",
         "TSAN_OPTIONS": f"log_path={log}.tsan",
     }
