@@ -10,8 +10,9 @@
 /* Objects that could not be fetched; the oldest gives way. */
 #define REFUSED_MAX 256
 
-/* How long the watcher leaves such an object alone. */
-#define REFUSED_MS 60000
+/* How long the watcher leaves such an object alone: at first, and at most; it doubles each time. */
+#define REFUSED_FIRST_MS 1000
+#define REFUSED_MOST_MS 64000
 
 /* Errors that were told of lately. */
 #define TOLD_MAX 64
@@ -32,6 +33,7 @@ struct hours {
     bool full;         /* the disk was, last time */
     struct {
         uint64_t digest;
+        int64_t pause; /* ms */
         int64_t until; /* monotonic ms */
     } refused[REFUSED_MAX];
     unsigned refused_next;
