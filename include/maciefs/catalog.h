@@ -12,10 +12,10 @@
 #ifndef MACIEFS_CATALOG_H
 #define MACIEFS_CATALOG_H
 
+#include <limits.h>
 #include <maciefs/hour.h>
 #include <maciefs/report.h>
 #include <maciefs/source.h>
-#include <limits.h>
 
 /* The folders in a folder: months, days and hours as bits of `mask`; years as a sorted array. */
 struct children {
