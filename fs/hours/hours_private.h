@@ -10,10 +10,9 @@
 /* Objects that could not be fetched; the oldest gives way. */
 #define REFUSED_MAX 256
 
-/* How long the watcher leaves such an object alone: at first, and at most; each time twice as long.
- */
+/* How long the watcher leaves such an object alone: at first, and at most; it doubles each time. */
 #define REFUSED_FIRST_MS 1000
-#define REFUSED_MAX_MS 60000
+#define REFUSED_MOST_MS 64000
 
 /* Errors that were told of lately. */
 #define TOLD_MAX 64

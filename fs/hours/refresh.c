@@ -8,8 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* How long an object may wait for its second to be over: no server's clocks differ by more. */
-#define HOLD_SECONDS 60
+/* How long an object may wait for its second to be over: no clocks that are right differ by more.
+ */
+#define HOLD_SECONDS 86400
 
 /* An evicted hour, as it is refused for a while when it could not be restored. */
 static struct object object_of_hour(hour_t hour, char path[HOUR_PATH_LEN + 1]) {

@@ -19,11 +19,10 @@ bool refused_add(struct hours *hours, const struct object *object) {
     if (!again) {
         i = hours->refused_next;
         hours->refused_next = (i + 1) % REFUSED_MAX;
-        hours->refused[i].digest = digest;
-        hours->refused[i].pause = REFUSED_FIRST_MS / 2;
     }
-    if (hours->refused[i].pause < REFUSED_MAX_MS)
-        hours->refused[i].pause *= 2;
+    int64_t pause = again ? hours->refused[i].pause * 2 : REFUSED_FIRST_MS;
+    hours->refused[i].digest = digest;
+    hours->refused[i].pause = pause < REFUSED_MOST_MS ? pause : REFUSED_MOST_MS;
     hours->refused[i].until = clock_ms() + hours->refused[i].pause;
     pthread_mutex_unlock(&hours->lock);
     return again;
