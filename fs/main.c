@@ -10,17 +10,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /*
  * Many threads that allocate little would each get an arena of their own, and what they free would
- * stay there: two are enough. Buffers of a read or of an object's lines come and go all the time: they
- * are taken from the heap, since pages fresh from the kernel have to be cleared.
+ * stay there: two are enough. Buffers of a read or of an object's lines come and go all the time:
+ * they are taken from the heap, since pages fresh from the kernel have to be cleared.
  */
 static void bound_allocator(void) {
     mallopt(M_ARENA_MAX, 2);
     mallopt(M_MMAP_THRESHOLD, 2 << 20);
     mallopt(M_TRIM_THRESHOLD, 8 << 20);
+}
+
+/* Connections, and lines that wait in files, may be more than a shell's limit. */
+static void raise_file_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 /* The daemon leaves the folder that it was started in; these may be relative to it. */
@@ -93,6 +103,7 @@ int main(int argc, char **argv) {
     struct config config = {0};
     struct fault fault = {.text = ""};
     bound_allocator();
+    raise_file_limit();
     make_absolute("AWS_SHARED_CREDENTIALS_FILE");
     make_absolute("AWS_CONFIG_FILE");
     int err = config_parse(argc, argv, &config, &fault);

@@ -1,5 +1,4 @@
 #include "hours_private.h"
-#include "store_private.h"
 
 #include <errno.h>
 #include <stdlib.h>

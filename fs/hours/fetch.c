@@ -1,7 +1,7 @@
 #include "hours_private.h"
-#include "store_private.h"
 
 #include <maciefs/decode.h>
+#include <maciefs/file_sink.h>
 #include <maciefs/split.h>
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-#include "hour_listing.h"
-#include "job.h"
+#include "read_ahead.h"
+#include "refresh.h"
 
 #include <maciefs/blobs.h>
 #include <maciefs/clock.h>
@@ -64,11 +64,11 @@ bool hours_is_watched(struct hours *hours, hour_t hour) {
 /* Lists the hour and fetches what its log lacks, after what is under way and what must go first. */
 static int refresh(struct hours *hours, hour_t hour, struct patience *patience) {
     for (;;) {
-        int err = job_wait(hours, JOB_REFRESH, hour, 0, NULL, patience);
+        int err = job_wait(hours, refresh_hour, hour, 0, NULL, patience);
         if (err == -EBUSY)
             err = batch_wait(hours, hour, patience); /* the watcher's */
         else if (err == -ENODATA)
-            err = job_wait(hours, JOB_RESTORE, hour, 0, NULL, patience); /* nothing joins a hole */
+            err = job_wait(hours, restore_hour, hour, 0, NULL, patience); /* nothing joins a hole */
         else
             return err;
         if (err)
@@ -78,7 +78,7 @@ static int refresh(struct hours *hours, hour_t hour, struct patience *patience) 
 
 static int restore(struct hours *hours, hour_t hour, struct patience *patience) {
     int err;
-    while ((err = job_wait(hours, JOB_RESTORE, hour, 0, NULL, patience)) == -EBUSY)
+    while ((err = job_wait(hours, restore_hour, hour, 0, NULL, patience)) == -EBUSY)
         if ((err = batch_wait(hours, hour, patience)) < 0)
             return err;
     return err;
@@ -102,6 +102,7 @@ int hours_ready(struct hours *hours, hour_t hour, bool data, struct patience *pa
     if (!is_known(hours, hour, &state)) {
         bool was_known = state.known;
         err = refresh(hours, hour, patience);
+        read_ahead_objects(hours, hour);
         if (err == -EINTR)
             return err;
         bool may_be_empty = is_away(err) && hour >= hour_at(time(NULL));
@@ -120,7 +121,7 @@ int hours_children(struct hours *hours, hour_t folder, unsigned depth, struct ch
     int err = catalog_children(hours->options.catalog, folder, depth, ret, &fresh);
     int listed = 0;
     if (!err && !fresh) {
-        listed = job_wait(hours, JOB_FOLDER, folder, depth, NULL, patience);
+        listed = job_wait(hours, list_folder, folder, depth, NULL, patience);
         err = listed == -EINTR
                   ? -EINTR
                   : catalog_children(hours->options.catalog, folder, depth, ret, &fresh);
@@ -155,7 +156,7 @@ int hours_objects(struct hours *hours, hour_t hour, struct hour_listing **ret,
     struct catalog *catalog = hours->options.catalog;
     unsigned ttl_ms = hours->options.config->dir_ttl_ms;
     struct hour_listing *listing = ttl_ms ? catalog_known(catalog, hour, ttl_ms) : NULL;
-    int err = listing ? 0 : job_wait(hours, JOB_OBJECTS, hour, 0, NULL, patience);
+    int err = listing ? 0 : job_wait(hours, list_objects, hour, 0, NULL, patience);
     if (!listing && err != -EINTR)
         listing = catalog_known(catalog, hour, CATALOG_ANY_AGE);
     if (!listing && err && err != -EINTR && objects_of_journal(hours, hour, &listing) < 0)
@@ -170,5 +171,5 @@ int hours_blob(struct hours *hours, hour_t hour, const struct object *object,
                struct patience *patience) {
     uint64_t size;
     int err = blob_size(hours->options.store, hour, object, &size);
-    return err == -ENODATA ? job_wait(hours, JOB_BLOB, hour, 0, object, patience) : err;
+    return err == -ENODATA ? job_wait(hours, fetch_object, hour, 0, object, patience) : err;
 }

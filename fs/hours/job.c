@@ -4,24 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_same(const struct job *job, enum job_kind kind, hour_t hour, unsigned depth,
+static bool is_same(const struct job *job, job_work work, hour_t hour, unsigned depth,
                     const struct object *object) {
-    return job->kind == kind && job->hour == hour && job->depth == depth &&
+    return job->work == work && job->hour == hour && job->depth == depth &&
            (!object || (strcmp(job->object.key, object->key) == 0 &&
                         strcmp(job->object.etag, object->etag) == 0));
 }
 
 /* The lock is held. */
-static struct job *find(struct hours *hours, enum job_kind kind, hour_t hour, unsigned depth,
+static struct job *find(struct hours *hours, job_work work, hour_t hour, unsigned depth,
                         const struct object *object) {
     struct job *job = hours->jobs;
-    while (job && !is_same(job, kind, hour, depth, object))
+    while (job && !is_same(job, work, hour, depth, object))
         job = job->next;
     return job;
 }
 
 static void run_task(struct task *task) {
-    job_run((struct job *)task);
+    struct job *job = (struct job *)task;
+    job->work(job);
 }
 
 static void free_job(struct job *job) {
@@ -36,7 +37,7 @@ static void unref(struct job *job) {
 }
 
 /* The lock is held. */
-static struct job *start(struct hours *hours, enum job_kind kind, hour_t hour, unsigned depth,
+static struct job *start(struct hours *hours, job_work work, hour_t hour, unsigned depth,
                          const struct object *object) {
     struct job *job = calloc(1, sizeof *job);
     if (!job)
@@ -51,7 +52,7 @@ static struct job *start(struct hours *hours, enum job_kind kind, hour_t hour, u
     }
     job->task.run = run_task;
     job->hours = hours;
-    job->kind = kind;
+    job->work = work;
     job->hour = hour;
     job->depth = depth;
     job->refs = 1;
@@ -61,12 +62,12 @@ static struct job *start(struct hours *hours, enum job_kind kind, hour_t hour, u
     return job;
 }
 
-int job_wait(struct hours *hours, enum job_kind kind, hour_t hour, unsigned depth,
+int job_wait(struct hours *hours, job_work work, hour_t hour, unsigned depth,
              const struct object *object, struct patience *patience) {
     pthread_mutex_lock(&hours->lock);
-    struct job *job = find(hours, kind, hour, depth, object);
+    struct job *job = find(hours, work, hour, depth, object);
     if (!job)
-        job = start(hours, kind, hour, depth, object);
+        job = start(hours, work, hour, depth, object);
     if (!job) {
         pthread_mutex_unlock(&hours->lock);
         return -ENOMEM;
@@ -80,11 +81,11 @@ int job_wait(struct hours *hours, enum job_kind kind, hour_t hour, unsigned dept
     return err;
 }
 
-int job_begin(struct hours *hours, enum job_kind kind, hour_t hour, unsigned depth) {
+int job_begin(struct hours *hours, job_work work, hour_t hour, unsigned depth) {
     pthread_mutex_lock(&hours->lock);
-    struct job *job = find(hours, kind, hour, depth, NULL);
+    struct job *job = find(hours, work, hour, depth, NULL);
     if (!job)
-        job = start(hours, kind, hour, depth, NULL);
+        job = start(hours, work, hour, depth, NULL);
     pthread_mutex_unlock(&hours->lock);
     return job ? 0 : -ENOMEM;
 }

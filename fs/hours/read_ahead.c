@@ -1,19 +1,8 @@
-/*
- * Listing ahead of a reader that walks forward, so that it seldom waits: the page of objects behind
- * the one it has begun, and the folders beside the one it is in.
- */
-#include "job.h"
+#include "read_ahead.h"
+#include "refresh.h"
 
 /* Days that are listed ahead. */
 #define DAYS_AHEAD 8
-
-void read_ahead_note(struct hours *hours, hour_t first, hour_t next) {
-    pthread_mutex_lock(&hours->lock);
-    hours->page.forward = hours->page.next == first;
-    hours->page.first = first;
-    hours->page.next = next;
-    pthread_mutex_unlock(&hours->lock);
-}
 
 void read_ahead_objects(struct hours *hours, hour_t hour) {
     pthread_mutex_lock(&hours->lock);
@@ -22,7 +11,8 @@ void read_ahead_objects(struct hours *hours, hour_t hour) {
         hours->page.forward = false; /* this page has done its part */
     pthread_mutex_unlock(&hours->lock);
     if (next)
-        (void)job_begin(hours, JOB_OBJECTS, next, 0); /* without memory it is done when asked for */
+        (void)job_begin(hours, list_objects, next,
+                        0); /* without memory it is done when asked for */
 }
 
 static bool is_listed(struct hours *hours, hour_t folder, unsigned depth) {
@@ -41,7 +31,7 @@ static void list_days_behind(struct hours *hours, hour_t day, const struct child
             continue;
         ahead++;
         if (!is_listed(hours, other, 3))
-            (void)job_begin(hours, JOB_FOLDER, other, 3);
+            (void)job_begin(hours, list_folder, other, 3);
     }
 }
 

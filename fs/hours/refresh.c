@@ -1,5 +1,5 @@
 /* The work that jobs are: a log brought up to date, evicted data restored, an object decoded. */
-#include "job.h"
+#include "refresh.h"
 
 #include <maciefs/blobs.h>
 #include <maciefs/clock.h>
@@ -76,6 +76,15 @@ static int64_t add_new(struct batch *batch, struct hours *hours, const struct ho
     return held ? held + 1 : 0;
 }
 
+/* For reading ahead: where this page began and ended. */
+static void note_page(struct hours *hours, hour_t first, hour_t next) {
+    pthread_mutex_lock(&hours->lock);
+    hours->page.forward = hours->page.next == first;
+    hours->page.first = first;
+    hours->page.next = next;
+    pthread_mutex_unlock(&hours->lock);
+}
+
 static int list_hour(struct hours *hours, hour_t hour, unsigned max_age_ms,
                      struct hour_listing **ret) {
     struct page_end end = {0};
@@ -83,11 +92,11 @@ static int list_hour(struct hours *hours, hour_t hour, unsigned max_age_ms,
     int err = catalog_objects(hours->options.catalog, hour, max_age_ms, ret, &end, &fault);
     hours_source_result(hours, err, &fault);
     if (!err && end.listed)
-        read_ahead_note(hours, hour, end.next);
+        note_page(hours, hour, end.next);
     return err;
 }
 
-static void refresh(struct job *job) {
+void refresh_hour(struct job *job) {
     struct hours *hours = job->hours;
     const struct batch_options options = {BATCH_APPEND, job->hour,      false,
                                           false,        note_refreshed, job};
@@ -98,7 +107,6 @@ static void refresh(struct job *job) {
         job_end(job, err);
         return;
     }
-    read_ahead_objects(hours, job->hour);
     job->listed = listing->listed;
     err = batch_new(hours, &options, &batch);
     if (!err) {
@@ -130,7 +138,7 @@ static int add_journal(struct batch *batch, struct store *store, hour_t hour) {
     return err;
 }
 
-static void restore(struct job *job) {
+void restore_hour(struct job *job) {
     struct hours *hours = job->hours;
     struct store *store = hours->options.store;
     const struct batch_options options = {BATCH_RESTORE, job->hour, false, false, end_restore, job};
@@ -173,46 +181,30 @@ static int fetch_blob(struct job *job) {
     return blob_finish(hours->options.store, fd, job->hour, &job->object);
 }
 
-static int list_folder(struct job *job) {
+void fetch_object(struct job *job) {
+    job_end(job, fetch_blob(job));
+}
+
+void list_folder(struct job *job) {
     struct fault fault;
     int err = catalog_list_folder(job->hours->options.catalog, job->hour, job->depth, &fault);
     hours_source_result(job->hours, err, &fault);
-    return err;
+    job_end(job, err);
 }
 
-static int list_objects(struct job *job) {
+void list_objects(struct job *job) {
     struct hour_listing *listing;
     int err = list_hour(job->hours, job->hour, job->hours->options.config->dir_ttl_ms, &listing);
     if (!err)
         catalog_release(job->hours->options.catalog, listing);
-    return err;
-}
-
-void job_run(struct job *job) {
-    switch (job->kind) {
-    case JOB_FOLDER:
-        job_end(job, list_folder(job));
-        break;
-    case JOB_OBJECTS:
-        job_end(job, list_objects(job));
-        break;
-    case JOB_REFRESH:
-        refresh(job);
-        break;
-    case JOB_RESTORE:
-        restore(job);
-        break;
-    case JOB_BLOB:
-        job_end(job, fetch_blob(job));
-        break;
-    }
+    job_end(job, err);
 }
 
 /* Data that someone took away comes back before anything is appended to it. */
 static int offer_restore(struct hours *hours, hour_t hour) {
     char path[HOUR_PATH_LEN + 1];
     struct object object = object_of_hour(hour, path);
-    return refused_now(hours, &object) ? 0 : job_begin(hours, JOB_RESTORE, hour, 0);
+    return refused_now(hours, &object) ? 0 : job_begin(hours, restore_hour, hour, 0);
 }
 
 int64_t hours_offer(struct hours *hours, struct hour_listing *listing) {

@@ -1,6 +1,5 @@
 #include "hours_private.h"
-#include "key_set.h"
-#include "store_private.h"
+#include <maciefs/key_set.h>
 
 #include <maciefs/clock.h>
 

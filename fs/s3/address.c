@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <maciefs/credentials.h>
 #include <maciefs/sigv4.h>
+#include <maciefs/uri.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

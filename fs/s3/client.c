@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <maciefs/sigv4.h>
+#include <maciefs/uri.h>
 #include <string.h>
 
 #define CONNECT_TIMEOUT_MS 5000

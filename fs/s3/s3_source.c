@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <maciefs/s3.h>
 #include <maciefs/sigv4.h>
+#include <maciefs/uri.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 #include <maciefs/sigv4.h>
+#include <maciefs/uri.h>
 
 #include <errno.h>
 #include <openssl/crypto.h>

@@ -13,36 +13,10 @@
 #define MACIEFS_CATALOG_H
 
 #include <limits.h>
-#include <maciefs/hour.h>
+#include <maciefs/children.h>
+#include <maciefs/hour_listing.h>
 #include <maciefs/report.h>
 #include <maciefs/source.h>
-
-/* The folders in a folder: months, days and hours as bits of `mask`; years as a sorted array. */
-struct children {
-    uint32_t mask;
-    uint16_t *years; /* heap */
-    size_t year_count;
-};
-
-/* Adds a child of a folder at `depth`. Returns 0 or -ENOMEM. */
-int children_add(struct children *children, hour_t child, unsigned depth);
-bool children_has(const struct children *children, hour_t child, unsigned depth);
-void children_free(struct children *children);
-
-/*
- * The `n`th child of the folder, in order. Returns false past the last.
- */
-bool children_at(const struct children *children, hour_t folder, unsigned depth, size_t n,
-                 hour_t *ret);
-
-/* The objects of an hour, sorted by key; shared and counted, not to be changed. */
-struct hour_listing {
-    hour_t hour;
-    int64_t listed; /* monotonic milliseconds */
-    int64_t now;    /* the source's clock then, seconds since 1970 */
-    const struct object *objects;
-    size_t count;
-};
 
 /* For `max_age_ms`: however old. */
 #define CATALOG_ANY_AGE UINT_MAX
@@ -87,6 +61,12 @@ struct hour_listing *catalog_known(struct catalog *catalog, hour_t hour, unsigne
 typedef int (*hour_visitor)(void *ctx, struct hour_listing *listing);
 int catalog_sweep(struct catalog *catalog, hour_t first, hour_t last, hour_visitor visit, void *ctx,
                   struct fault *fault);
+
+/*
+ * Keeps what was learned elsewhere (from a journal), as older than any listing, and shares it.
+ * Frees the builder's memory. Returns 0 or -ENOMEM.
+ */
+int catalog_learn(struct catalog *catalog, struct hour_builder *builder, struct hour_listing **ret);
 
 void catalog_release(struct catalog *catalog, struct hour_listing *listing); /* accepts NULL */
 

@@ -55,10 +55,4 @@ int sigv4_sign(const struct sigv4_request *request, const struct credentials *cr
 /* Clears and frees. Accepts a zeroed one, and NULL. */
 void sigv4_free(struct sigv4_signed *signed_headers);
 
-/*
- * Appends `text` encoded as URIs in S3 need it: all but A-Z a-z 0-9 - . _ ~ (and '/', where kept)
- * as %XX, upper case. Returns 0 or buf_append's errors.
- */
-int uri_encode(struct buf *out, const char *text, size_t len, bool keep_slash);
-
 #endif

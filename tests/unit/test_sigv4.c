@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <maciefs/sigv4.h>
+#include <maciefs/uri.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

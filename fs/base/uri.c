@@ -1,4 +1,4 @@
-#include <maciefs/sigv4.h>
+#include <maciefs/uri.h>
 
 static bool is_unreserved(unsigned char c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||

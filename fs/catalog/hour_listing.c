@@ -1,4 +1,4 @@
-#include "hour_listing.h"
+#include <maciefs/hour_listing.h>
 
 #include <maciefs/clock.h>
 

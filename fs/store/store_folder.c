@@ -57,30 +57,6 @@ int store_sync_parents(int folder, const char *path) {
     return err ? err : sync_folder(folder, ".");
 }
 
-int store_pwrite(int fd, const uint8_t *at, size_t len, uint64_t offset) {
-    while (len > 0) {
-        ssize_t n = pwrite(fd, at, len, (off_t)offset);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        if (n > 0) {
-            at += n;
-            len -= (size_t)n;
-            offset += (uint64_t)n;
-        }
-    }
-    return 0;
-}
-
-int file_sink_write(void *ctx, const uint8_t *at, size_t len) {
-    struct file_sink *sink = ctx;
-    int err = store_pwrite(sink->fd, at, len, sink->offset);
-    if (err)
-        return err;
-    sink->offset += len;
-    sink->crc32 = (uint32_t)crc32_z(sink->crc32, at, len);
-    return 0;
-}
-
 static int open_folder(const char *folder, struct fault *fault) {
     char path[PATH_MAX];
     int n = snprintf(path, sizeof path, "%s/.", folder);
@@ -106,7 +82,7 @@ static int write_source(int fd, const char *source) {
     int file = openat(fd, SOURCE_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (file < 0)
         return -errno;
-    int err = store_pwrite(file, (const uint8_t *)source, strlen(source), 0);
+    int err = file_pwrite(file, (const uint8_t *)source, strlen(source), 0);
     if (!err && fsync(file) < 0)
         err = -errno;
     close(file);

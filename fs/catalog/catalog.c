@@ -1,4 +1,4 @@
-#include "hour_listing.h"
+#include <maciefs/catalog.h>
 
 #include <maciefs/clock.h>
 

@@ -146,10 +146,10 @@ int store_write(struct store *store, hour_t hour, const struct object *object,
 }
 
 static int append_journal(int fd, struct log *log, struct buf *head) {
-    int err = store_pwrite(fd, head->at, head->len, log->journal_len);
+    int err = file_pwrite(fd, head->at, head->len, log->journal_len);
     if (!err)
-        err = store_pwrite(fd, log->uncommitted->lines.at, log->uncommitted->lines.len,
-                           log->journal_len + head->len);
+        err = file_pwrite(fd, log->uncommitted->lines.at, log->uncommitted->lines.len,
+                          log->journal_len + head->len);
     return !err && fdatasync(fd) < 0 ? -errno : err;
 }
 

@@ -1,5 +1,5 @@
 #include <maciefs/journal.h>
-#include <maciefs/sigv4.h>
+#include <maciefs/uri.h>
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "key_set.h"
+#include <maciefs/key_set.h>
 
 #include <errno.h>
 #include <openssl/sha.h>

@@ -2,8 +2,8 @@
 #ifndef MACIEFS_STORE_PRIVATE_H
 #define MACIEFS_STORE_PRIVATE_H
 
-#include "key_set.h"
-
+#include <maciefs/file_sink.h>
+#include <maciefs/key_set.h>
 #include <maciefs/store.h>
 #include <pthread.h>
 
@@ -67,18 +67,7 @@ struct log *store_find(struct store *store, hour_t hour);
  */
 bool store_is_absent(struct store *store, struct log *log);
 
-/* Writes everything at an offset. Returns 0 or -errno. */
-int store_pwrite(int fd, const uint8_t *at, size_t len, uint64_t offset);
-
 /* Counts bytes that came to, or went from, the disk. */
 void store_account(struct store *store, int64_t bytes);
-
-/* A sink that writes to a file and keeps offset and CRC-32. */
-struct file_sink {
-    int fd;
-    uint64_t offset;
-    uint32_t crc32;
-};
-int file_sink_write(void *sink, const uint8_t *at, size_t len);
 
 #endif

@@ -1,6 +1,6 @@
 #include "store_private.h"
 
-#include <maciefs/catalog.h>
+#include <maciefs/children.h>
 #include <maciefs/clock.h>
 
 #include <dirent.h>

@@ -1,4 +1,4 @@
-#include <maciefs/catalog.h>
+#include <maciefs/children.h>
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,0 +1,14 @@
+/*
+ * Listing ahead of a reader that walks forward, so that it seldom waits: the page of objects behind
+ * the one it has begun, and the folders beside the one it is in.
+ */
+#ifndef MACIEFS_READ_AHEAD_H
+#define MACIEFS_READ_AHEAD_H
+
+#include "hours_private.h"
+
+/* A reader has come to an hour's objects, or to a day's hours. */
+void read_ahead_objects(struct hours *hours, hour_t hour);
+void read_ahead_days(struct hours *hours, hour_t day);
+
+#endif

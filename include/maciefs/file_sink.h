@@ -1,0 +1,23 @@
+/*
+ * Bytes into a file, at an offset, with their CRC-32.
+ */
+#ifndef MACIEFS_FILE_SINK_H
+#define MACIEFS_FILE_SINK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Writes everything at an offset, which stays where it was for others. Returns 0 or -errno. */
+int file_pwrite(int fd, const uint8_t *at, size_t len, uint64_t offset);
+
+/* Where the next bytes go, and the CRC-32 (zlib's) of those that went. */
+struct file_sink {
+    int fd;
+    uint64_t offset;
+    uint32_t crc32;
+};
+
+/* A bytes_sink for a `struct file_sink`. Returns 0 or -errno. */
+int file_sink_write(void *sink, const uint8_t *at, size_t len);
+
+#endif
