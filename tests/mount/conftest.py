@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,11 @@ import mount as mount_module
 import proxy as proxy_module
 import rgw as rgw_module
 import stores
+
+
+def pytest_configure():
+    """SIGTERM ends a run as Ctrl-C does: whatever was started is taken down."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
