@@ -46,6 +46,9 @@ endif
 
 SOURCES := $(sort $(wildcard fs/*/*.c))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+ifeq ($(VARIANT),asan)
+OBJECTS += $(BUILD)/tests/leaks.o
+endif
 MAIN := $(BUILD)/fs/main.o
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,.build/fuzz/bin/%,$(wildcard tests/fuzz/fuzz_*.c))

@@ -8,8 +8,9 @@
 /* Objects of one batch that are fetched or wait for those before them. */
 #define WINDOW 32
 
-/* Bytes after which even a batch that nobody watches is committed. */
+/* Bytes, and objects, after which even a batch that nobody watches is committed. */
 #define COMMIT_BYTES (64u << 20)
+#define COMMIT_OBJECTS 4096
 
 enum item_state { ITEM_QUEUED, ITEM_FETCHED, ITEM_FAILED };
 
@@ -31,11 +32,13 @@ struct batch {
     struct item *items;
     size_t count, cap;
     size_t submitted;
-    size_t written;       /* items that are done with */
-    size_t running;       /* tasks submitted and not ended */
-    bool writing;         /* some thread is the writer */
-    uint64_t uncommitted; /* bytes */
-    int err;              /* ends the batch */
+    size_t written; /* items that are done with */
+    size_t running; /* tasks submitted and not ended */
+    bool writing;   /* some thread is the writer */
+    uint64_t bytes; /* written and not committed */
+    size_t objects; /* likewise */
+    bool used_disk; /* bytes were written, so there was room */
+    int err;        /* ends the batch */
     struct fault fault;
 };
 
@@ -135,7 +138,7 @@ void batch_cancel(struct batch *batch) {
 /* An error that has to do with one object and not with the way to it. */
 static bool is_of_object(int err) {
     return err == -EACCES || err == -ENOENT || err == -ESTALE || err == -EIO || err == -EINVAL ||
-           err == -ENOSYS;
+           err == -ENOSYS || err == -EPROTO;
 }
 
 static void fail(struct batch *batch, int err, const struct fault *fault) {
@@ -147,15 +150,18 @@ static void fail(struct batch *batch, int err, const struct fault *fault) {
     pthread_mutex_unlock(&batch->hours->lock);
 }
 
-/* An object that is gone or was replaced since it was listed is the next listing's affair. */
+/*
+ * An object that is gone or was replaced since it was listed is the next listing's affair; one that
+ * is listed again as it was, and again not to be had, is not.
+ */
 static void leave_for_later(struct batch *batch, struct item *item, int err,
                             const struct fault *fault) {
     struct hours *hours = batch->hours;
-    if (err == -ENOENT || err == -ESTALE)
+    bool again = refused_add(hours, &item->object);
+    if (!again && (err == -ENOENT || err == -ESTALE))
         return;
     atomic_fetch_add(&hours->options.counters->failures, 1);
-    refused_add(hours, &item->object);
-    hours_tell_once(hours, fault->text);
+    hours_tell_once(hours, REPORT_ERROR, fault->text);
 }
 
 static enum item_state fetch_item(struct batch *batch, struct item *item) {
@@ -168,6 +174,8 @@ static enum item_state fetch_item(struct batch *batch, struct item *item) {
     if (is_away(err))
         hours_source_result(batch->hours, err, &fault);
     /* What was evicted has to come back whole, or not at all. */
+    if (batch->options.kind == BATCH_RESTORE && err == -ENOENT)
+        err = -ESTALE;
     if (batch->options.kind == BATCH_RESTORE || !is_of_object(err))
         fail(batch, err, &fault);
     else
@@ -176,19 +184,20 @@ static enum item_state fetch_item(struct batch *batch, struct item *item) {
 }
 
 static int commit(struct batch *batch) {
-    batch->uncommitted = 0;
+    batch->bytes = 0;
+    batch->objects = 0;
     return store_commit(batch->hours->options.store, batch->options.hour);
 }
 
 static int append_item(struct batch *batch, struct item *item) {
     int err = store_write(batch->hours->options.store, batch->options.hour, &item->object,
                           &item->spool, item->fetched.damaged);
-    batch->uncommitted += item->spool.len;
-    if (!err)
-        fetch_tell(batch->hours, &item->object, &item->fetched);
-    if (!err && batch->uncommitted >= COMMIT_BYTES)
-        err = commit(batch);
-    return err;
+    if (err)
+        return err;
+    batch->bytes += item->spool.len;
+    batch->objects++;
+    fetch_tell(batch->hours, &item->object, &item->fetched);
+    return batch->bytes >= COMMIT_BYTES || batch->objects >= COMMIT_OBJECTS ? commit(batch) : 0;
 }
 
 static int restore_item(struct batch *batch, struct item *item) {
@@ -213,14 +222,23 @@ static void fail_writing(struct batch *batch, int err) {
     fail(batch, err, &fault);
 }
 
-/* Writes an item that was fetched. Called by the writer alone, without the lock. */
-static void write_item(struct batch *batch, struct item *item, bool commit_now) {
-    int err =
-        batch->options.kind == BATCH_APPEND ? append_item(batch, item) : restore_item(batch, item);
-    if (!err && commit_now)
+/*
+ * Takes its turn at an item: writes it, if it was fetched and nothing ended the batch, and commits
+ * where the next will keep us waiting. Called by the writer alone, without the lock.
+ */
+static void write_item(struct batch *batch, struct item *item, bool ended, bool pause) {
+    int err = 0;
+    if (!ended && item->state == ITEM_FETCHED) {
+        err = batch->options.kind == BATCH_APPEND ? append_item(batch, item)
+                                                  : restore_item(batch, item);
+        batch->used_disk = batch->used_disk || (!err && item->spool.len > 0);
+    }
+    if (!err && !ended && pause && batch->options.eager && batch->objects > 0)
         err = commit(batch);
     if (err)
         fail_writing(batch, err);
+    if (item->state == ITEM_FETCHED)
+        spool_free(&item->spool);
 }
 
 /* Everything was written: makes it count. */
@@ -246,10 +264,10 @@ static void finish(struct batch *batch) {
         fail_writing(batch, err);
         fault = batch->fault;
     }
-    if (!err || is_full(err))
+    if (is_full(err) || (!err && batch->used_disk))
         hours_disk_result(batch->hours, err);
-    else if (!is_away(err) && err != -ECANCELED && err != -ENODATA)
-        hours_tell_once(batch->hours, fault.text);
+    else if (err && !is_away(err) && err != -ECANCELED && err != -ENODATA)
+        hours_tell_once(batch->hours, REPORT_ERROR, fault.text);
     batch_cancel(batch);
     if (options.done)
         options.done(options.ctx, err);
@@ -268,14 +286,11 @@ static void write_ready(struct batch *batch) {
     batch->writing = true;
     while (batch->written < batch->count && batch->items[batch->written].state != ITEM_QUEUED) {
         struct item *item = &batch->items[batch->written];
-        bool skip = batch->err || item->state == ITEM_FAILED;
+        bool ended = batch->err != 0;
         bool pause = batch->written + 1 < batch->count &&
                      batch->items[batch->written + 1].state == ITEM_QUEUED;
         pthread_mutex_unlock(&hours->lock);
-        if (!skip)
-            write_item(batch, item, batch->options.eager && pause);
-        if (item->state == ITEM_FETCHED)
-            spool_free(&item->spool);
+        write_item(batch, item, ended, pause);
         pthread_mutex_lock(&hours->lock);
         batch->written++;
         submit(batch);
@@ -321,10 +336,10 @@ static int in_log_order(const void *a, const void *b) {
 }
 
 void batch_start(struct batch *batch) {
-    if (batch->options.kind == BATCH_APPEND)
+    bool empty = batch->count == 0;
+    if (batch->options.kind == BATCH_APPEND && !empty)
         qsort(batch->items, batch->count, sizeof *batch->items, in_log_order);
     pthread_mutex_lock(&batch->hours->lock);
-    bool empty = batch->count == 0;
     submit(batch);
     pthread_mutex_unlock(&batch->hours->lock);
     if (empty)

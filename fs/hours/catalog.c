@@ -55,6 +55,19 @@ static int list(struct catalog *catalog, const struct list_query *query, struct 
     return source_list(catalog->source, query, page, fault);
 }
 
+/* The token for the page behind this one, from now on the caller's. */
+static char *take_token(struct listing *page) {
+    char *token = page->next;
+    page->next = NULL;
+    return token;
+}
+
+/* What a source lists may be more than can be kept. */
+static int cannot_keep(const struct catalog *catalog, int err, struct fault *fault) {
+    return fault_set(fault, err, "what is listed in %s cannot be kept: %s", catalog->source->name,
+                     strerror(-err));
+}
+
 void catalog_free(struct catalog *catalog) {
     if (!catalog)
         return;
@@ -126,10 +139,10 @@ static int list_folders(struct catalog *catalog, hour_t folder, unsigned depth,
         struct listing page = {0};
         const struct list_query query = {.prefix = prefix, .token = token, .folders = true};
         err = list(catalog, &query, &page, fault);
-        if (!err)
-            err = take_folders(&page, folder, depth, strlen(prefix), children);
+        if (!err && take_folders(&page, folder, depth, strlen(prefix), children) < 0)
+            err = cannot_keep(catalog, -ENOMEM, fault);
         free(token);
-        token = !err && page.next ? strdup(page.next) : NULL;
+        token = err ? NULL : take_token(&page);
         listing_free(&page);
     } while (token);
     return err;
@@ -228,7 +241,8 @@ static void keep_listing(struct catalog *catalog, struct counted_listing *at) {
 struct hour_listing *catalog_known(struct catalog *catalog, hour_t hour, unsigned max_age_ms) {
     pthread_mutex_lock(&catalog->lock);
     struct counted_listing *at = find_listing(catalog, hour);
-    if (at && clock_ms() - at->listing.listed > (int64_t)max_age_ms)
+    if (at && max_age_ms != CATALOG_ANY_AGE &&
+        clock_ms() - at->listing.listed > (int64_t)max_age_ms)
         at = NULL;
     if (at) {
         unlink_listing(catalog, at);
@@ -248,19 +262,19 @@ void catalog_release(struct catalog *catalog, struct hour_listing *listing) {
 }
 
 /*
- * Keys in order, from an hour on, cut into hours. An hour is kept, and handed to `visit`, once a
- * later key or the end shows that it is whole.
+ * Keys in order, from an hour on, cut into hours. An hour is kept, and handed to `visit`, once
+ * another key or the end shows that it is whole.
  */
 struct walk {
     struct catalog *catalog;
-    hour_t first, last;
+    hour_t first;
+    char last[HOUR_PATH_LEN + 2]; /* what the keys of the last hour begin with */
     bool to_page_end; /* takes the hours behind `last`, too, that its last page holds whole */
     hour_visitor visit;
     void *ctx;
 
     int64_t now;
     struct hour_builder builder; /* builder.hour is 0 between hours */
-    bool found;                  /* `first` has objects */
     bool passed;                 /* a key behind `last` was seen */
     hour_t next;                 /* the hour that the last page ends in, if it may go on; else 0 */
 };
@@ -286,15 +300,15 @@ static int finish_hour(struct walk *walk) {
 }
 
 static int take_object(struct walk *walk, const struct object *object) {
-    hour_t hour;
-    if (!hour_of_key(object->key, &hour) || hour < walk->first)
-        return 0;
+    hour_t hour = 0;
+    bool named = hour_of_key(object->key, &hour) && hour >= walk->first;
     int err = hour == walk->builder.hour ? 0 : finish_hour(walk);
-    walk->passed = walk->passed || hour > walk->last;
-    /* A key that is the folder itself is a marker that some tools leave. */
-    if (err || (walk->passed && !walk->to_page_end) || object->key[HOUR_PATH_LEN + 1] == '\0')
+    walk->passed = walk->passed || strncmp(object->key, walk->last, HOUR_PATH_LEN + 1) > 0;
+    if (err || !named || (walk->passed && !walk->to_page_end))
         return err;
-    walk->found = walk->found || hour == walk->first;
+    /* A key that is the folder itself is a marker that some tools leave. */
+    if (object->key[HOUR_PATH_LEN + 1] == '\0')
+        return 0;
     if (!walk->builder.hour)
         hour_builder_init(&walk->builder, hour);
     return hour_builder_add(&walk->builder, object);
@@ -321,10 +335,11 @@ static int walk_keys(struct walk *walk, const char *prefix, struct fault *fault)
         struct listing page = {0};
         const struct list_query query = {.prefix = prefix, .after = after, .token = token};
         err = list(walk->catalog, &query, &page, fault);
-        if (!err)
-            err = take_page(walk, &page);
+        int kept = err ? 0 : take_page(walk, &page);
+        if (kept)
+            err = kept < 0 ? cannot_keep(walk->catalog, kept, fault) : kept;
         free(token);
-        token = !err && !walk->passed && page.next ? strdup(page.next) : NULL;
+        token = err || walk->passed ? NULL : take_token(&page);
         listing_free(&page);
     } while (token);
     walk->next = walk->builder.hour;
@@ -346,8 +361,8 @@ static void common_prefix(hour_t first, hour_t last, char ret[HOUR_PATH_LEN + 1]
 int catalog_sweep(struct catalog *catalog, hour_t first, hour_t last, hour_visitor visit, void *ctx,
                   struct fault *fault) {
     char prefix[HOUR_PATH_LEN + 1];
-    struct walk walk = {
-        .catalog = catalog, .first = first, .last = last, .visit = visit, .ctx = ctx};
+    struct walk walk = {.catalog = catalog, .first = first, .visit = visit, .ctx = ctx};
+    folder_prefix(last, HOUR_DEPTH, walk.last);
     common_prefix(first, last, prefix);
     return walk_keys(&walk, prefix, fault);
 }
@@ -366,7 +381,7 @@ int catalog_learn(struct catalog *catalog, struct hour_builder *builder,
     int err = hour_builder_finish(builder, 0, &built);
     if (err)
         return err;
-    built->listing.listed = 0; /* older than any listing */
+    built->listing.listed = INT64_MIN / 2; /* older than any listing */
     built->refs++;
     pthread_mutex_lock(&catalog->lock);
     keep_listing(catalog, built);
@@ -375,30 +390,63 @@ int catalog_learn(struct catalog *catalog, struct hour_builder *builder,
     return 0;
 }
 
-static int list_hour(struct catalog *catalog, hour_t hour, hour_t *ret_next, struct fault *fault) {
-    struct walk walk = {.catalog = catalog, .first = hour, .last = hour, .to_page_end = true};
+/* The one hour that was asked for, of all that its pages hold. */
+struct wanted {
+    struct catalog *catalog;
+    hour_t hour;
+    struct hour_listing *listing;
+};
+
+static int take_wanted(void *ctx, struct hour_listing *listing) {
+    struct wanted *wanted = ctx;
+    if (listing->hour != wanted->hour)
+        return 0;
+    catalog_release(wanted->catalog, wanted->listing);
+    pthread_mutex_lock(&wanted->catalog->lock);
+    ((struct counted_listing *)listing)->refs++;
+    pthread_mutex_unlock(&wanted->catalog->lock);
+    wanted->listing = listing;
+    return 0;
+}
+
+/* Keeps it longest, should the hours that came along have driven it out. */
+static void keep_wanted(struct catalog *catalog, struct counted_listing *at) {
+    pthread_mutex_lock(&catalog->lock);
+    at->refs++;
+    keep_listing(catalog, at);
+    pthread_mutex_unlock(&catalog->lock);
+}
+
+static int list_hour(struct catalog *catalog, hour_t hour, struct hour_listing **ret,
+                     struct page_end *ret_end, struct fault *fault) {
+    struct wanted wanted = {.catalog = catalog, .hour = hour};
+    struct walk walk = {.catalog = catalog,
+                        .first = hour,
+                        .to_page_end = true,
+                        .visit = take_wanted,
+                        .ctx = &wanted};
+    folder_prefix(hour, HOUR_DEPTH, walk.last);
     int err = walk_keys(&walk, "", fault);
-    if (!err && !walk.found)
-        err = keep_empty(&walk);
-    if (!err)
-        *ret_next = walk.next;
-    return err;
+    if (!err && !wanted.listing && keep_empty(&walk) < 0)
+        err = cannot_keep(catalog, -ENOMEM, fault);
+    if (err) {
+        catalog_release(catalog, wanted.listing);
+        return err;
+    }
+    keep_wanted(catalog, (struct counted_listing *)wanted.listing);
+    *ret = wanted.listing;
+    if (ret_end)
+        *ret_end = (struct page_end){true, walk.next};
+    return 0;
 }
 
 int catalog_objects(struct catalog *catalog, hour_t hour, unsigned max_age_ms,
-                    struct hour_listing **ret, bool *ret_listed, hour_t *ret_next,
-                    struct fault *fault) {
+                    struct hour_listing **ret, struct page_end *ret_end, struct fault *fault) {
     struct hour_listing *listing = catalog_known(catalog, hour, max_age_ms);
-    int64_t before = clock_ms();
-    *ret_listed = !listing;
-    if (!listing) {
-        int err = list_hour(catalog, hour, ret_next, fault);
-        if (err)
-            return err;
-        listing = catalog_known(catalog, hour, (unsigned)(clock_ms() - before + 1));
-    }
     if (!listing)
-        return fault_set(fault, -ENOMEM, "there is not enough memory for a listing");
+        return list_hour(catalog, hour, ret, ret_end, fault);
+    if (ret_end)
+        *ret_end = (struct page_end){0};
     *ret = listing;
     return 0;
 }

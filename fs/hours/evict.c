@@ -121,7 +121,7 @@ static bool drop(struct store *store, const struct candidate *candidate) {
     if (free_to_go && unlinkat(store->folder, candidate->path, 0) < 0)
         free_to_go = false;
     if (free_to_go && candidate->hour)
-        log->present = false;
+        log->present = log->committed == 0;
     pthread_mutex_unlock(&store->lock);
     if (free_to_go)
         store_account(store, -candidate->size);

@@ -100,10 +100,13 @@ int fetch_plain(struct hours *hours, const struct object *object, int fd, struct
 }
 
 void fetch_tell(struct hours *hours, const struct object *object, const struct fetched *fetched) {
-    if (fetched->damaged)
-        hours->options.tell(REPORT_WARNING,
-                            "%s%s is damaged at byte %llu: %s; every whole event before that is in "
-                            "its hour's log",
-                            hours->options.source->name, object->key,
-                            (unsigned long long)fetched->offset, fetched->reason);
+    struct fault fault;
+    if (!fetched->damaged)
+        return;
+    fault_set(
+        &fault, 0,
+        "%s%s is damaged at byte %llu: %s; every whole event before that is in its hour's log",
+        hours->options.source->name, object->key, (unsigned long long)fetched->offset,
+        fetched->reason);
+    hours_tell_once(hours, REPORT_WARNING, fault.text);
 }

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANY_AGE_MS UINT32_MAX
+/* Hours that can leave the watch at once: it spans little more than a day. */
+#define FORGET_MAX 32
 
 int hours_new(const struct hours_options *options, struct hours **ret, struct fault *fault) {
     struct hours *hours = calloc(1, sizeof *hours);
@@ -46,8 +47,11 @@ void hours_wake(struct hours *hours) {
 
 void hours_watching(struct hours *hours, hour_t first) {
     pthread_mutex_lock(&hours->lock);
+    hour_t before = hours->first_watched;
     hours->first_watched = first;
     pthread_mutex_unlock(&hours->lock);
+    for (int i = 0; before && before < first && i < FORGET_MAX; i++, before = hour_add(before, 1))
+        store_forget(hours->options.store, before);
 }
 
 bool hours_is_watched(struct hours *hours, hour_t hour) {
@@ -82,6 +86,8 @@ static int restore(struct hours *hours, hour_t hour, struct patience *patience) 
 
 /* Whether what is known of the log may be taken as it is, without asking the source. */
 static bool is_known(struct hours *hours, hour_t hour, const struct log_state *state) {
+    if (state->known && hours_is_away(hours))
+        return true;
     if (!hours_is_watched(hours, hour))
         return state->refreshed &&
                clock_ms() - state->refreshed < (int64_t)hours->options.config->dir_ttl_ms;
@@ -151,7 +157,7 @@ int hours_objects(struct hours *hours, hour_t hour, struct hour_listing **ret,
     struct hour_listing *listing = ttl_ms ? catalog_known(catalog, hour, ttl_ms) : NULL;
     int err = listing ? 0 : job_wait(hours, JOB_OBJECTS, hour, 0, NULL, patience);
     if (!listing && err != -EINTR)
-        listing = catalog_known(catalog, hour, ANY_AGE_MS);
+        listing = catalog_known(catalog, hour, CATALOG_ANY_AGE);
     if (!listing && err && err != -EINTR && objects_of_journal(hours, hour, &listing) < 0)
         return err;
     if (listing)

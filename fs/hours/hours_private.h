@@ -10,10 +10,9 @@
 /* Objects that could not be fetched; the oldest gives way. */
 #define REFUSED_MAX 256
 
-/* How long the watcher leaves such an object alone: at first, and at most; each time twice as long.
- */
+/* How long the watcher leaves such an object alone: at first, and at most; it doubles each time. */
 #define REFUSED_FIRST_MS 1000
-#define REFUSED_MAX_MS 60000
+#define REFUSED_MOST_MS 64000
 
 /* Errors that were told of lately. */
 #define TOLD_MAX 64
@@ -38,9 +37,10 @@ struct hours {
         hour_t next;  /* the first hour that it did not hold whole; 0: none */
         bool forward; /* it began where the page before it had ended */
     } page;
-    hour_t last_day; /* the day whose hours were last read */
-    bool away;       /* the source did not answer last time */
-    bool full;       /* the disk was, last time */
+    hour_t last_day;   /* the day whose hours were last read */
+    bool away;         /* the source did not answer last time */
+    int64_t away_when; /* monotonic ms */
+    bool full;         /* the disk was, last time */
     struct {
         uint64_t digest;
         int64_t pause; /* ms */
@@ -74,7 +74,7 @@ int fetch_lines(struct hours *hours, const struct object *object, struct spool *
 int fetch_plain(struct hours *hours, const struct object *object, int fd, struct fetched *ret,
                 struct fault *fault);
 
-/* Tells of damage; once for each object that is taken. */
+/* Tells of damage; once, also where the object is fetched for its log and for itself. */
 void fetch_tell(struct hours *hours, const struct object *object, const struct fetched *fetched);
 
 /* -- batch.c: many objects side by side, written in order -----------------------------------------
@@ -117,14 +117,17 @@ void batch_cancel(struct batch *batch);
 /* -- refused.c: objects to leave alone for a while
  * ------------------------------------------------- */
 
-/* Notes that it could not be fetched. */
-void refused_add(struct hours *hours, const struct object *object);
+/* Notes that it could not be fetched. Returns whether that was noted before. */
+bool refused_add(struct hours *hours, const struct object *object);
 bool refused_now(struct hours *hours, const struct object *object);
 
 /* -- news.c: what the disk and the source do, told when it changes --------------------------------
  */
 
 void hours_disk_result(struct hours *hours, int err);
+
+/* Whether the source did not answer a moment ago, so that it is not worth asking again yet. */
+bool hours_is_away(struct hours *hours);
 
 /* Whether the error says that the network is away, rather than that something is wrong. */
 bool is_away(int err);

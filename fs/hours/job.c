@@ -80,11 +80,13 @@ int job_wait(struct hours *hours, enum job_kind kind, hour_t hour, unsigned dept
     return err;
 }
 
-void job_begin(struct hours *hours, enum job_kind kind, hour_t hour, unsigned depth) {
+int job_begin(struct hours *hours, enum job_kind kind, hour_t hour, unsigned depth) {
     pthread_mutex_lock(&hours->lock);
-    if (!find(hours, kind, hour, depth, NULL))
-        (void)start(hours, kind, hour, depth, NULL); /* without memory it is done when asked for */
+    struct job *job = find(hours, kind, hour, depth, NULL);
+    if (!job)
+        job = start(hours, kind, hour, depth, NULL);
     pthread_mutex_unlock(&hours->lock);
+    return job ? 0 : -ENOMEM;
 }
 
 void job_end(struct job *job, int err) {

@@ -16,6 +16,7 @@ struct job {
     hour_t hour;
     unsigned depth;       /* of a folder */
     struct object object; /* of a blob; its key is the job's own */
+    int64_t listed;       /* when the source was asked; monotonic ms */
     unsigned refs;        /* waiters, and the work itself */
     bool ended;
     int err;
@@ -31,8 +32,8 @@ void job_run(struct job *job);
 int job_wait(struct hours *hours, enum job_kind kind, hour_t hour, unsigned depth,
              const struct object *object, struct patience *patience);
 
-/* Begins the work, unless it is under way, for nobody who waits. */
-void job_begin(struct hours *hours, enum job_kind kind, hour_t hour, unsigned depth);
+/* Begins work that nobody waits for, unless it is under way. Returns 0 or -ENOMEM. */
+int job_begin(struct hours *hours, enum job_kind kind, hour_t hour, unsigned depth);
 
 /* The work is done. To be called once; the job may be gone afterwards. */
 void job_end(struct job *job, int err);

@@ -86,9 +86,9 @@ static bool read_signed(struct field field, int64_t *ret) {
     bool negative = field.len > 0 && field.at[0] == '-';
     uint64_t value;
     if (!read_number((struct field){field.at + negative, field.len - negative}, 10, &value) ||
-        value > INT64_MAX)
+        value > (uint64_t)INT64_MAX + negative)
         return false;
-    *ret = negative ? -(int64_t)value : (int64_t)value;
+    *ret = (int64_t)(negative ? 0 - value : value);
     return true;
 }
 

@@ -57,7 +57,7 @@ static int load_data(struct store *store, struct log *log) {
 static uint64_t announced_before(const struct store *store, const struct log *log) {
     const struct publishing *publishing = store->options.publishing;
     for (size_t i = 0; i < STORE_PUBLISHING_MAX; i++)
-        if (publishing->at[i].hour == log->hour)
+        if (publishing->at[i].hour == log->hour && publishing->at[i].announced < log->committed)
             return publishing->at[i].announced;
     return log->committed;
 }
@@ -75,15 +75,25 @@ static int load(struct store *store, struct log *log) {
     return 0;
 }
 
-int store_log(struct store *store, hour_t hour, struct log **ret) {
+static struct log **place(struct store *store, hour_t hour) {
     struct log **at = &store->logs[(hour ^ hour >> 10) % LOG_BUCKETS];
     while (*at && (*at)->hour != hour)
         at = &(*at)->next;
+    return at;
+}
+
+struct log *store_find(struct store *store, hour_t hour) {
+    return *place(store, hour);
+}
+
+int store_log(struct store *store, hour_t hour, struct log **ret) {
+    struct log **at = place(store, hour);
     if (!*at) {
         *at = calloc(1, sizeof **at);
         if (!*at)
             return -ENOMEM;
         (*at)->hour = hour;
+        (*at)->restoring = -1;
     }
     int err = (*at)->loaded ? 0 : load(store, *at);
     if (!err)

@@ -34,7 +34,11 @@ static int open_uncommitted(struct store *store, struct log *log) {
     int err = store_make_parents(store->folder, path);
     if (err)
         return err;
-    int data = openat(store->folder, path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    /* A file made anew would have a hole where the committed bytes were. */
+    if (store_is_absent(store, log))
+        return -ENODATA;
+    int data = openat(store->folder, path,
+                      O_WRONLY | O_CLOEXEC | O_NOFOLLOW | (log->committed ? 0 : O_CREAT), 0600);
     if (data < 0)
         return -errno;
     struct uncommitted *uncommitted = calloc(1, sizeof *uncommitted);
@@ -74,11 +78,17 @@ static void count(struct uncommitted *uncommitted, hour_t hour, const struct obj
         uncommitted->modified = object->modified;
 }
 
-/* Adds the object to what the next commit writes into the journal. */
+/* Adds the object to what the next commit writes into the journal: its line and its key, or none.
+ */
 static int note(struct uncommitted *uncommitted, const struct journal_entry *entry) {
     struct key_digest digest = key_digest(entry->key, entry->etag);
+    size_t before = uncommitted->lines.len;
     int err = journal_format(entry, &uncommitted->lines);
-    return err ? err : buf_append(&uncommitted->keys, &digest, sizeof digest);
+    if (!err)
+        err = buf_append(&uncommitted->keys, &digest, sizeof digest);
+    if (err)
+        uncommitted->lines.len = before;
+    return err;
 }
 
 static int copy_text(char *to, size_t size, const char *from) {
@@ -122,8 +132,6 @@ static int write_object(struct log *log, const struct object *object, const stru
 static int writers_log(struct store *store, hour_t hour, struct log **ret) {
     pthread_mutex_lock(&store->lock);
     int err = store_log(store, hour, ret);
-    if (!err && !(*ret)->present)
-        err = -ENODATA;
     pthread_mutex_unlock(&store->lock);
     return err;
 }
@@ -142,11 +150,7 @@ static int append_journal(int fd, struct log *log, struct buf *head) {
     if (!err)
         err = store_pwrite(fd, log->uncommitted->lines.at, log->uncommitted->lines.len,
                            log->journal_len + head->len);
-    if (!err && fdatasync(fd) < 0)
-        err = -errno;
-    if (err)
-        (void)!ftruncate(fd, (off_t)log->journal_len); /* the next load would cut it as well */
-    return err;
+    return !err && fdatasync(fd) < 0 ? -errno : err;
 }
 
 /* Writes the journal's lines. *ret_len is its new length. */
@@ -163,6 +167,8 @@ static int write_journal(struct store *store, struct log *log, uint64_t *ret_len
         err = append_journal(fd, log, &head);
     if (!err && !log->journal_len)
         err = store_sync_parents(store->folder, path);
+    if (err)
+        (void)!ftruncate(fd, (off_t)log->journal_len); /* what is not committed must not look so */
     *ret_len = log->journal_len + head.len + log->uncommitted->lines.len;
     buf_free(&head);
     close(fd);
@@ -170,24 +176,35 @@ static int write_journal(struct store *store, struct log *log, uint64_t *ret_len
 }
 
 static int make_durable(struct store *store, struct log *log, uint64_t *ret_journal_len) {
+    if (store_is_absent(store, log))
+        return -ENODATA;
     if (fdatasync(log->uncommitted->data) < 0)
         return -errno;
     return write_journal(store, log, ret_journal_len);
 }
 
 /*
- * Remembers, beyond this process's life, what was announced before. The slots are as many as
- * connections can be, and each connection commits one log at a time.
+ * Remembers, beyond this process's life, what was announced before. The slots are twice as many as
+ * connections can be: each connection commits one log at a time, and an earlier server's may have
+ * left as many.
  */
 static size_t claim_publishing(struct store *store, struct log *log) {
     struct publishing *publishing = store->options.publishing;
     size_t i = 0;
-    while (i < STORE_PUBLISHING_MAX - 1 && publishing->at[i].hour &&
-           publishing->at[i].hour != log->hour)
+    pthread_mutex_lock(&store->lock);
+    while (i < STORE_PUBLISHING_MAX - 1 && publishing->at[i].hour)
         i++;
     publishing->at[i].announced = log->announced;
+    atomic_signal_fence(memory_order_seq_cst); /* the process may end between the two */
     publishing->at[i].hour = log->hour;
+    pthread_mutex_unlock(&store->lock);
     return i;
+}
+
+static void free_publishing(struct store *store, size_t slot) {
+    pthread_mutex_lock(&store->lock);
+    store->options.publishing->at[slot].hour = 0;
+    pthread_mutex_unlock(&store->lock);
 }
 
 /* From here on readers may be given the bytes. */
@@ -220,6 +237,15 @@ static void count_committed(struct store *store, struct log *log, uint64_t bytes
     store_account(store, (int64_t)bytes);
 }
 
+/* Another thread, which publishes what an earlier server left, may have announced more. */
+static void announce(struct publishing *publishing, struct log *log, uint64_t to) {
+    if (to > log->announced)
+        log->announced = to;
+    for (size_t i = 0; i < STORE_PUBLISHING_MAX; i++)
+        if (publishing->at[i].hour == log->hour)
+            publishing->at[i].announced = log->announced;
+}
+
 /*
  * Makes the kernel drop its last page, which is zero behind the announced end, before it may hear
  * of a size beyond that; then announces.
@@ -232,9 +258,9 @@ static void publish(struct store *store, struct log *log, size_t slot) {
     if (store->options.drop_pages && to > 0)
         store->options.drop_pages(store->options.ctx, log->hour, from);
     pthread_mutex_lock(&store->lock);
-    log->announced = to;
-    store->options.publishing->at[slot].hour = 0;
+    announce(store->options.publishing, log, to);
     pthread_mutex_unlock(&store->lock);
+    free_publishing(store, slot);
 }
 
 int store_commit(struct store *store, hour_t hour) {
@@ -242,16 +268,11 @@ int store_commit(struct store *store, hour_t hour) {
     int err = writers_log(store, hour, &log);
     if (err || !log->uncommitted)
         return err;
-    pthread_mutex_lock(&store->lock);
     size_t slot = claim_publishing(store, log);
-    pthread_mutex_unlock(&store->lock);
-
     uint64_t journal_len = 0;
     err = make_durable(store, log, &journal_len);
     if (err) {
-        pthread_mutex_lock(&store->lock);
-        store->options.publishing->at[slot].hour = 0;
-        pthread_mutex_unlock(&store->lock);
+        free_publishing(store, slot);
         store_rollback(store, hour);
         return err;
     }
@@ -265,14 +286,15 @@ int store_commit(struct store *store, hour_t hour) {
 }
 
 void store_rollback(struct store *store, hour_t hour) {
-    struct log *log;
     pthread_mutex_lock(&store->lock);
-    int err = store_log(store, hour, &log);
+    struct log *log = store_find(store, hour);
     pthread_mutex_unlock(&store->lock);
-    if (err || !log->uncommitted)
+    struct stat st;
+    if (!log || !log->uncommitted)
         return;
-    (void)!ftruncate(log->uncommitted->data,
-                     (off_t)log->committed); /* the next load cuts it as well */
+    /* The next load would cut it as well. It must not grow, should someone have cut it shorter. */
+    if (fstat(log->uncommitted->data, &st) == 0 && (uint64_t)st.st_size > log->committed)
+        (void)!ftruncate(log->uncommitted->data, (off_t)log->committed);
     close_uncommitted(store, log);
 }
 
@@ -281,7 +303,8 @@ void store_publish_rest(struct store *store) {
     for (size_t i = 0; i < STORE_PUBLISHING_MAX; i++) {
         struct log *log;
         pthread_mutex_lock(&store->lock);
-        bool rest = publishing->at[i].hour && store_log(store, publishing->at[i].hour, &log) == 0;
+        bool rest = store->left[i] && store_log(store, publishing->at[i].hour, &log) == 0;
+        store->left[i] = false;
         pthread_mutex_unlock(&store->lock);
         if (rest)
             publish(store, log, i);

@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* How long a source that did not answer is left to the watcher alone, where a log is known. */
+#define AWAY_MS 10000
+
 bool is_away(int err) {
     return err == -ENETDOWN || err == -ETIMEDOUT || err == -EHOSTUNREACH;
 }
@@ -15,7 +18,7 @@ bool is_full(int err) {
     return err == -ENOSPC || err == -EDQUOT;
 }
 
-bool hours_tell_once(struct hours *hours, const char *text) {
+bool hours_tell_once(struct hours *hours, enum report_level level, const char *text) {
     uint64_t digest = key_digest(text, "").key[0];
     int64_t now = clock_ms();
     pthread_mutex_lock(&hours->lock);
@@ -30,7 +33,7 @@ bool hours_tell_once(struct hours *hours, const char *text) {
     }
     pthread_mutex_unlock(&hours->lock);
     if (news)
-        hours->options.tell(REPORT_ERROR, "%s", text);
+        hours->options.tell(level, "%s", text);
     return news;
 }
 
@@ -43,6 +46,19 @@ static bool change(struct hours *hours, bool *flag, bool value) {
     return changed;
 }
 
+static void note_away(struct hours *hours, int err) {
+    pthread_mutex_lock(&hours->lock);
+    hours->away_when = err ? clock_ms() : 0;
+    pthread_mutex_unlock(&hours->lock);
+}
+
+bool hours_is_away(struct hours *hours) {
+    pthread_mutex_lock(&hours->lock);
+    bool away = hours->away_when && clock_ms() - hours->away_when < AWAY_MS;
+    pthread_mutex_unlock(&hours->lock);
+    return away;
+}
+
 void hours_source_result(struct hours *hours, int err, const struct fault *fault) {
     struct counters *counters = hours->options.counters;
     if (err == -ECANCELED)
@@ -51,6 +67,7 @@ void hours_source_result(struct hours *hours, int err, const struct fault *fault
         atomic_fetch_add(&counters->failures, 1);
     else
         atomic_store(&counters->last_poll, (int64_t)time(NULL));
+    note_away(hours, err);
     if (!change(hours, &hours->away, err != 0))
         return;
     atomic_store(&counters->offline_now, err != 0);

@@ -22,7 +22,7 @@ void read_ahead_objects(struct hours *hours, hour_t hour) {
         hours->page.forward = false; /* this page has done its part */
     pthread_mutex_unlock(&hours->lock);
     if (next)
-        job_begin(hours, JOB_OBJECTS, next, 0);
+        (void)job_begin(hours, JOB_OBJECTS, next, 0); /* without memory it is done when asked for */
 }
 
 static bool is_listed(struct hours *hours, hour_t folder, unsigned depth) {
@@ -41,7 +41,7 @@ static void list_days_behind(struct hours *hours, hour_t day, const struct child
             continue;
         ahead++;
         if (!is_listed(hours, other, 3))
-            job_begin(hours, JOB_FOLDER, other, 3);
+            (void)job_begin(hours, JOB_FOLDER, other, 3);
     }
 }
 

@@ -8,15 +8,30 @@
 #include <string.h>
 #include <unistd.h>
 
-static void end_job(void *ctx, int err) {
-    job_end(ctx, err);
+/* How long an object may wait for its second to be over: no clocks that are right differ by more.
+ */
+#define HOLD_SECONDS 86400
+
+/* An evicted hour, as it is refused for a while when it could not be restored. */
+static struct object object_of_hour(hour_t hour, char path[HOUR_PATH_LEN + 1]) {
+    hour_path(hour, HOUR_DEPTH, path);
+    return (struct object){.key = path};
+}
+
+static void end_restore(void *ctx, int err) {
+    struct job *job = ctx;
+    char path[HOUR_PATH_LEN + 1];
+    struct object object = object_of_hour(job->hour, path);
+    if (err)
+        refused_add(job->hours, &object);
+    job_end(job, err);
 }
 
 static void note_refreshed(void *ctx, int err) {
     struct job *job = ctx;
     struct hours *hours = job->hours;
     if (!err)
-        store_refreshed(hours->options.store, job->hour, clock_ms());
+        store_refreshed(hours->options.store, job->hour, job->listed);
     if (!hours_is_watched(hours, job->hour))
         store_forget(hours->options.store, job->hour);
     job_end(job, err);
@@ -28,6 +43,14 @@ static void tell_overwritten(struct hours *hours, const struct object *object) {
                         "%s%s was overwritten after its events were taken over; its hour's log "
                         "stays as it is",
                         hours->options.source->name, object->key);
+}
+
+/*
+ * Others of its second may still come, and go before it. A time that lies further ahead is a wrong
+ * one, and no reason to wait.
+ */
+static bool is_to_wait(const struct object *object, int64_t now) {
+    return object->modified >= now && object->modified <= now + HOLD_SECONDS;
 }
 
 /* Adds to the batch what the log lacks. Returns what hours_offer does. */
@@ -43,7 +66,7 @@ static int64_t add_new(struct batch *batch, struct hours *hours, const struct ho
             tell_overwritten(hours, object);
         if (has != STORE_NEW || (patient && refused_now(hours, object)))
             continue;
-        if (object->modified >= listing->now) {
+        if (is_to_wait(object, listing->now)) {
             if (!held || object->modified < held)
                 held = object->modified;
         } else if (batch_add(batch, object, NULL) < 0) {
@@ -55,14 +78,12 @@ static int64_t add_new(struct batch *batch, struct hours *hours, const struct ho
 
 static int list_hour(struct hours *hours, hour_t hour, unsigned max_age_ms,
                      struct hour_listing **ret) {
+    struct page_end end = {0};
     struct fault fault;
-    hour_t next = 0;
-    bool listed;
-    int err =
-        catalog_objects(hours->options.catalog, hour, max_age_ms, ret, &listed, &next, &fault);
+    int err = catalog_objects(hours->options.catalog, hour, max_age_ms, ret, &end, &fault);
     hours_source_result(hours, err, &fault);
-    if (!err && listed)
-        read_ahead_note(hours, hour, next);
+    if (!err && end.listed)
+        read_ahead_note(hours, hour, end.next);
     return err;
 }
 
@@ -78,6 +99,7 @@ static void refresh(struct job *job) {
         return;
     }
     read_ahead_objects(hours, job->hour);
+    job->listed = listing->listed;
     err = batch_new(hours, &options, &batch);
     if (!err) {
         int64_t held = add_new(batch, hours, listing, false);
@@ -98,23 +120,37 @@ static int add_entry(void *ctx, const struct journal_entry *entry) {
     return batch_add(ctx, &object, entry);
 }
 
+/* Adds to the batch what the log is made of. */
+static int add_journal(struct batch *batch, struct store *store, hour_t hour) {
+    int err = store_restore_begin(store, hour);
+    if (!err)
+        err = store_restore_visit(store, hour, add_entry, batch);
+    if (err)
+        store_restore_abandon(store, hour);
+    return err;
+}
+
 static void restore(struct job *job) {
     struct hours *hours = job->hours;
     struct store *store = hours->options.store;
-    const struct batch_options options = {BATCH_RESTORE, job->hour, false, false, end_job, job};
+    const struct batch_options options = {BATCH_RESTORE, job->hour, false, false, end_restore, job};
+    struct log_state state;
     struct batch *batch;
     int err = batch_new(hours, &options, &batch);
-    if (!err) {
-        err = store_restore_begin(store, job->hour);
-        if (!err)
-            err = store_restore_visit(store, job->hour, add_entry, batch);
-        if (err)
-            batch_cancel(batch);
-    }
-    if (err)
+    if (err) {
         job_end(job, err);
-    else
+        return;
+    }
+    err = store_state(store, job->hour, &state);
+    bool absent = !err && !state.present; /* else someone was faster */
+    if (absent)
+        err = add_journal(batch, store, job->hour);
+    if (absent && !err) {
         batch_start(batch);
+        return;
+    }
+    batch_cancel(batch);
+    job_end(job, err);
 }
 
 static int fetch_blob(struct job *job) {
@@ -130,7 +166,7 @@ static int fetch_blob(struct job *job) {
         if (is_away(err))
             hours_source_result(hours, err, &fault);
         else if (err != -ECANCELED && !is_full(err))
-            hours_tell_once(hours, fault.text);
+            hours_tell_once(hours, REPORT_ERROR, fault.text);
         return err;
     }
     fetch_tell(hours, &job->object, &fetched);
@@ -172,11 +208,20 @@ void job_run(struct job *job) {
     }
 }
 
+/* Data that someone took away comes back before anything is appended to it. */
+static int offer_restore(struct hours *hours, hour_t hour) {
+    char path[HOUR_PATH_LEN + 1];
+    struct object object = object_of_hour(hour, path);
+    return refused_now(hours, &object) ? 0 : job_begin(hours, JOB_RESTORE, hour, 0);
+}
+
 int64_t hours_offer(struct hours *hours, struct hour_listing *listing) {
     struct log_state state;
     int err = store_state(hours->options.store, listing->hour, &state);
     if (err)
         return err;
+    if (!state.present)
+        return offer_restore(hours, listing->hour);
     /* A log's first objects appear together: who looks at once sees an hour, not its beginning. */
     const struct batch_options options = {BATCH_APPEND, listing->hour, state.known,
                                           true,         NULL,          NULL};

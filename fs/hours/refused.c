@@ -9,22 +9,23 @@ static uint64_t digest_of(const struct object *object) {
     return (digest.key[0] ^ digest.etag) | 1; /* 0 is no digest */
 }
 
-void refused_add(struct hours *hours, const struct object *object) {
+bool refused_add(struct hours *hours, const struct object *object) {
     uint64_t digest = digest_of(object);
     pthread_mutex_lock(&hours->lock);
     unsigned i = 0;
     while (i < REFUSED_MAX && hours->refused[i].digest != digest)
         i++;
-    if (i == REFUSED_MAX) {
+    bool again = i < REFUSED_MAX;
+    if (!again) {
         i = hours->refused_next;
         hours->refused_next = (i + 1) % REFUSED_MAX;
-        hours->refused[i].digest = digest;
-        hours->refused[i].pause = REFUSED_FIRST_MS / 2;
     }
-    if (hours->refused[i].pause < REFUSED_MAX_MS)
-        hours->refused[i].pause *= 2;
+    int64_t pause = again ? hours->refused[i].pause * 2 : REFUSED_FIRST_MS;
+    hours->refused[i].digest = digest;
+    hours->refused[i].pause = pause < REFUSED_MOST_MS ? pause : REFUSED_MOST_MS;
     hours->refused[i].until = clock_ms() + hours->refused[i].pause;
     pthread_mutex_unlock(&hours->lock);
+    return again;
 }
 
 bool refused_now(struct hours *hours, const struct object *object) {

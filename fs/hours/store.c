@@ -22,6 +22,8 @@ int store_open(int folder, const struct store_options *options, struct store **r
     pthread_mutex_init(&store->lock, NULL);
     store->folder = folder;
     store->options = *options;
+    for (size_t i = 0; i < STORE_PUBLISHING_MAX; i++)
+        store->left[i] = options->publishing->at[i].hour != 0;
     *ret = store;
     return 0;
 }
@@ -33,6 +35,7 @@ void store_free(struct store *store) {
         for (struct log *log = store->logs[i], *next; log; log = next) {
             next = log->next;
             store_rollback(store, log->hour);
+            store_restore_abandon(store, log->hour);
             key_set_free(&log->keys);
             free(log);
         }
@@ -74,9 +77,9 @@ void store_refreshed(struct store *store, hour_t hour, int64_t when) {
 }
 
 void store_forget(struct store *store, hour_t hour) {
-    struct log *log;
     pthread_mutex_lock(&store->lock);
-    if (store_log(store, hour, &log) == 0) {
+    struct log *log = store_find(store, hour);
+    if (log && !log->overwritten) {
         key_set_free(&log->keys);
         log->keys_loaded = false;
     }
@@ -129,10 +132,19 @@ static void touch(struct store *store, struct log *log, int fd) {
         (void)futimens(fd, times); /* at worst the hour is evicted sooner */
 }
 
-static void mark_absent(struct store *store, struct log *log) {
+bool store_is_absent(struct store *store, struct log *log) {
+    char path[STORE_PATH_MAX];
+    struct stat st;
+    store_path(log->hour, STORE_DATA, path);
     pthread_mutex_lock(&store->lock);
-    log->present = false;
+    bool gone = fstatat(store->folder, path, &st, AT_SYMLINK_NOFOLLOW) < 0
+                    ? errno == ENOENT
+                    : (uint64_t)st.st_size < log->committed;
+    if (gone && log->committed > 0)
+        log->present = false;
+    bool absent = !log->present;
     pthread_mutex_unlock(&store->lock);
+    return absent;
 }
 
 static ssize_t read_data(struct store *store, struct log *log, uint64_t offset, void *at,
@@ -145,7 +157,7 @@ static ssize_t read_data(struct store *store, struct log *log, uint64_t offset, 
     ssize_t n = fd < 0 ? 0 : pread(fd, at, len, (off_t)offset);
     ssize_t result = n < 0 ? -errno : n;
     if (n == 0)
-        mark_absent(store, log); /* evicted, or taken away by someone, since we looked */
+        (void)store_is_absent(store, log); /* it was evicted since we looked */
     if (n > 0)
         touch(store, log, fd);
     if (fd >= 0)
@@ -198,8 +210,10 @@ int store_has(struct store *store, hour_t hour, const struct object *object) {
         found = key_set_find(&log->keys, digest);
     if (found)
         result = found->etag == digest.etag ? STORE_SAME : STORE_OVERWRITTEN;
-    if (found)
+    if (result == STORE_OVERWRITTEN) {
         found->etag = digest.etag; /* told once */
+        log->overwritten = true;
+    }
     pthread_mutex_unlock(&store->lock);
     return result;
 }

@@ -15,9 +15,7 @@
 #define SOURCE_MAX 4096
 
 void store_path(hour_t hour, enum store_file file, char ret[STORE_PATH_MAX]) {
-    static const char *const endings[] = {[STORE_DATA] = ".ndjson",
-                                          [STORE_JOURNAL] = ".journal",
-                                          [STORE_RESTORE] = ".ndjson.restore"};
+    static const char *const endings[] = {[STORE_DATA] = ".ndjson", [STORE_JOURNAL] = ".journal"};
     char path[HOUR_PATH_LEN + 1];
     hour_path(hour, HOUR_DEPTH, path);
     snprintf(ret, STORE_PATH_MAX, "%s%s", path, endings[file]);
@@ -119,6 +117,7 @@ static int check_source(int fd, const char *folder, const char *source, struct f
     char owner[SOURCE_MAX + 1];
     int file = openat(fd, SOURCE_FILE, O_RDONLY | O_CLOEXEC);
     ssize_t n = file < 0 ? 0 : read(file, owner, SOURCE_MAX);
+    int err = n < 0 ? -errno : 0;
     if (file >= 0)
         close(file);
     owner[n > 0 ? n : 0] = '\0';
@@ -127,8 +126,9 @@ static int check_source(int fd, const char *folder, const char *source, struct f
                          "the cache folder %s holds the logs of %s: give %s its own with "
                          "cache=FOLDER, or empty that one",
                          folder, owner, source);
-    int err = n > 0 ? 0 : write_source(fd, source);
-    return err ? fault_set(fault, err, "the cache folder %s cannot be written to: %s", folder,
+    if (n == 0)
+        err = write_source(fd, source);
+    return err ? fault_set(fault, err, "the cache folder %s cannot be used: %s", folder,
                            strerror(-err))
                : 0;
 }

@@ -27,9 +27,11 @@ struct log {
     int64_t touched; /* when a read last noted its use on the disk; monotonic ms */
     bool keys_loaded;
     struct key_set keys;
+    bool overwritten; /* the keys know of an object that was, and that it was told of */
 
     /* The writer's own. */
     struct uncommitted *uncommitted; /* between store_write and the commit */
+    int restoring;                   /* evicted data on its way back: an unnamed file, or -1 */
 };
 
 struct store {
@@ -37,11 +39,12 @@ struct store {
     int folder;
     struct store_options options;
     struct log *logs[LOG_BUCKETS];
+    bool left[STORE_PUBLISHING_MAX]; /* what an earlier server could not announce */
 };
 
-enum store_file { STORE_DATA, STORE_JOURNAL, STORE_RESTORE };
+enum store_file { STORE_DATA, STORE_JOURNAL };
 
-#define STORE_PATH_MAX (HOUR_PATH_LEN + sizeof ".ndjson.restore")
+#define STORE_PATH_MAX (HOUR_PATH_LEN + sizeof ".journal")
 
 /* Where an hour's file lies, relative to the folder. */
 void store_path(hour_t hour, enum store_file file, char ret[STORE_PATH_MAX]);
@@ -54,6 +57,15 @@ int store_sync_parents(int folder, const char *path);
 
 /* The log, loaded; the lock is held. Returns 0 or -errno. */
 int store_log(struct store *store, hour_t hour, struct log **ret);
+
+/* The log if it was ever asked for, or NULL; the lock is held. */
+struct log *store_find(struct store *store, hour_t hour);
+
+/*
+ * Notes that the data is not on the disk, if it is not: it was evicted, or taken away by someone.
+ * Returns whether that is so.
+ */
+bool store_is_absent(struct store *store, struct log *log);
 
 /* Writes everything at an offset. Returns 0 or -errno. */
 int store_pwrite(int fd, const uint8_t *at, size_t len, uint64_t offset);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 struct watcher {
@@ -18,6 +19,16 @@ struct watcher {
     int64_t clock; /* the source's clock at the last listing */
 };
 
+/* One hour's trouble with the disk is not the others'. */
+static void tell_not_offered(struct watcher *watcher, hour_t hour, int err) {
+    struct fault fault;
+    char path[HOUR_PATH_LEN + 1];
+    hour_path(hour, HOUR_DEPTH, path);
+    fault_set(&fault, err, "the log of %s cannot grow, as the cache folder %s fails: %s", path,
+              watcher->options.config->cache, strerror(-err));
+    hours_tell_once(watcher->hours, REPORT_ERROR, fault.text);
+}
+
 static int visit(void *ctx, struct hour_listing *listing) {
     struct watcher *watcher = ctx;
     struct counters *counters = watcher->options.counters;
@@ -26,9 +37,11 @@ static int visit(void *ctx, struct hour_listing *listing) {
         if (listing->objects[i].modified > atomic_load(&counters->newest_object))
             atomic_store(&counters->newest_object, listing->objects[i].modified);
     int64_t held = hours_offer(watcher->hours, listing);
+    if (held < 0)
+        tell_not_offered(watcher, listing->hour, (int)held);
     if (held > 0 && (!watcher->held || held < watcher->held))
         watcher->held = held;
-    return held < 0 ? (int)held : 0;
+    return 0;
 }
 
 /* Lists the hours that can grow, now and then all that may get late objects. */

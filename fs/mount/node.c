@@ -1,5 +1,7 @@
 #include <maciefs/node.h>
 
+#include <string.h>
+
 #define OBJECT_BIT (UINT64_C(1) << 63)
 #define HASH_BITS 36
 #define HASH_MASK ((UINT64_C(1) << HASH_BITS) - 1)
@@ -53,25 +55,46 @@ static bool fixed_of_label(uint64_t label, struct node *ret) {
     return true;
 }
 
-bool node_of_id(uint64_t id, struct node *ret) {
-    if (id & OBJECT_BIT) {
-        *ret = (struct node){.kind = NODE_OBJECT,
-                             .hour = (hour_t)(id >> HASH_BITS & LABEL_MASK),
-                             .hash = id & HASH_MASK};
-        return true;
+/* Whether some path has this label: its components can be read back, and nothing else is in it. */
+static bool is_label(hour_t label, unsigned depth) {
+    char path[HOUR_PATH_LEN + 1];
+    hour_t folder = 0;
+    for (unsigned i = 0; i < depth; i++) {
+        hour_path(label, i + 1, path);
+        const char *slash = strrchr(path, '/');
+        if (!hour_child(folder, i, slash ? slash + 1 : path, &folder))
+            return false;
     }
+    return folder == label;
+}
+
+static bool object_of_id(uint64_t id, struct node *ret) {
+    const struct node node = {.kind = NODE_OBJECT,
+                              .hour = (hour_t)(id >> HASH_BITS & LABEL_MASK),
+                              .hash = id & HASH_MASK};
+    if (!node.hash || !is_label(node.hour, HOUR_DEPTH))
+        return false;
+    *ret = node;
+    return true;
+}
+
+bool node_of_id(uint64_t id, struct node *ret) {
     uint64_t kind = id >> HOUR_BITS;
     hour_t label = (hour_t)(id & LABEL_MASK);
+    struct node node = {.kind = NODE_LOG, .hour = label};
+    if (id & OBJECT_BIT)
+        return object_of_id(id, ret);
     if (kind == ID_FIXED)
         return fixed_of_label(label, ret);
     if (kind < ID_LOG)
-        *ret = (struct node){NODE_TREE, label, (unsigned)kind - ID_TREE + 1, 0};
-    else if (kind == ID_LOG)
-        *ret = (struct node){.kind = NODE_LOG, .hour = label};
-    else if (kind < ID_OBJECTS + HOUR_DEPTH)
-        *ret = (struct node){NODE_OBJECTS, label, (unsigned)kind - ID_OBJECTS + 1, 0};
-    else
+        node = (struct node){NODE_TREE, label, (unsigned)kind - ID_TREE + 1, 0};
+    else if (kind >= ID_OBJECTS + HOUR_DEPTH)
         return false;
+    else if (kind >= ID_OBJECTS)
+        node = (struct node){NODE_OBJECTS, label, (unsigned)kind - ID_OBJECTS + 1, 0};
+    if (!is_label(label, node.kind == NODE_LOG ? HOUR_DEPTH : node.depth))
+        return false;
+    *ret = node;
     return true;
 }
 

@@ -88,12 +88,16 @@ static hour_t folder_of(hour_t hour, unsigned depth) {
     return hour & masks[depth];
 }
 
+/* The current hour (0) or the next (1). Clocks put forward skip a label, put back repeat one. */
+static hour_t current_hour(int ahead) {
+    return hour_at(time(NULL) + ahead * 3600);
+}
+
 /* The current and the next hour exist before anything was delivered in them. */
 static int add_current(hour_t folder, unsigned depth, struct children *children) {
-    hour_t now = hour_at(time(NULL));
     int err = 0;
     for (int i = 0; !err && i <= 1; i++) {
-        hour_t hour = hour_add(now, i);
+        hour_t hour = current_hour(i);
         if (folder_of(hour, depth) == folder)
             err = children_add(children, folder_of(hour, depth + 1), depth);
     }
@@ -111,8 +115,7 @@ static int list_children(struct tree *tree, hour_t folder, unsigned depth, struc
 }
 
 static bool is_current(hour_t child, unsigned depth) {
-    hour_t now = hour_at(time(NULL));
-    return folder_of(now, depth) == child || folder_of(hour_add(now, 1), depth) == child;
+    return folder_of(current_hour(0), depth) == child || folder_of(current_hour(1), depth) == child;
 }
 
 static int lookup_child(struct tree *tree, const struct node *folder, enum node_kind kind,
@@ -269,12 +272,12 @@ int tree_open(struct tree *tree, const struct node *node, struct patience *patie
 
 static ssize_t read_log(struct tree *tree, hour_t hour, uint64_t offset, void *at, size_t len,
                         struct patience *patience) {
-    ssize_t n = store_read(tree->store, hour, offset, at, len);
-    if (n != -ENODATA)
-        return n;
-    /* It was evicted while it was open. */
-    int err = hours_ready(tree->hours, hour, true, patience);
-    return err ? err : store_read(tree->store, hour, offset, at, len);
+    ssize_t n;
+    int err = 0;
+    /* It may be evicted while it is open, and again as soon as it is back. */
+    while (!err && (n = store_read(tree->store, hour, offset, at, len)) == -ENODATA)
+        err = hours_ready(tree->hours, hour, true, patience);
+    return err ? err : n;
 }
 
 static ssize_t read_object(struct tree *tree, const struct node *node, uint64_t offset, void *at,
@@ -284,10 +287,11 @@ static ssize_t read_object(struct tree *tree, const struct node *node, uint64_t 
     int err = object_of_node(tree, node, &listing, &object, patience);
     if (err)
         return err;
-    err = hours_blob(tree->hours, node->hour, object, patience);
-    ssize_t n = err ? err : blob_read(tree->store, node->hour, object, offset, at, len);
+    ssize_t n;
+    while ((n = blob_read(tree->store, node->hour, object, offset, at, len)) == -ENODATA && !err)
+        err = hours_blob(tree->hours, node->hour, object, patience);
     catalog_release(tree->catalog, listing);
-    return n;
+    return err ? err : n;
 }
 
 /* Small texts made anew for each read, as files under /proc are. */
@@ -360,7 +364,7 @@ static void tell_hidden(struct tree *tree, const struct object *object) {
               "%s%s is not shown in .objects, since its key can be no file name; its events are in "
               "the hour's log",
               tree->source->name, object->key);
-    if (hours_tell_once(tree->hours, fault.text))
+    if (hours_tell_once(tree->hours, REPORT_WARNING, fault.text))
         atomic_fetch_add(&tree->counters->hidden, 1);
 }
 

@@ -12,6 +12,7 @@
 #ifndef MACIEFS_CATALOG_H
 #define MACIEFS_CATALOG_H
 
+#include <limits.h>
 #include <maciefs/hour.h>
 #include <maciefs/report.h>
 #include <maciefs/source.h>
@@ -43,6 +44,9 @@ struct hour_listing {
     size_t count;
 };
 
+/* For `max_age_ms`: however old. */
+#define CATALOG_ANY_AGE UINT_MAX
+
 struct catalog;
 
 struct catalog *catalog_new(struct source *source, unsigned ttl_ms, struct counters *counters);
@@ -59,15 +63,19 @@ int catalog_children(struct catalog *catalog, hour_t folder, unsigned depth, str
 int catalog_list_folder(struct catalog *catalog, hour_t folder, unsigned depth,
                         struct fault *fault);
 
+/* Where the last page that was listed ended. */
+struct page_end {
+    bool listed; /* a page was listed at all */
+    hour_t next; /* the first hour that it did not hold whole; 0: it ended the source */
+};
+
 /*
- * The objects of an hour, listed no longer than `max_age_ms` ago. May wait for the source;
- * *ret_listed tells whether it did, and *ret_next then is the first hour that the last page listed
- * did not hold whole (0: it ended the source). Returns 0 and a listing to be given back by
- * catalog_release; or source_list's errors with a fault.
+ * The objects of an hour, listed no longer than `max_age_ms` ago. May wait for the source. Returns
+ * 0 and a listing to be given back by catalog_release; or source_list's errors with a fault.
+ * `ret_end` may be NULL.
  */
 int catalog_objects(struct catalog *catalog, hour_t hour, unsigned max_age_ms,
-                    struct hour_listing **ret, bool *ret_listed, hour_t *ret_next,
-                    struct fault *fault);
+                    struct hour_listing **ret, struct page_end *ret_end, struct fault *fault);
 
 /* What is known of an hour's objects, if it is no older than that; else NULL. Asks nobody. */
 struct hour_listing *catalog_known(struct catalog *catalog, hour_t hour, unsigned max_age_ms);

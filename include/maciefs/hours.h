@@ -78,12 +78,12 @@ int hours_blob(struct hours *hours, hour_t hour, const struct object *object,
 /*
  * For the watcher: appends what the log lacks of a listing, in the background. Returns when the
  * earliest object that was held back may be taken (seconds since 1970, by the source's clock), 0
- * for none, or -ENOMEM.
+ * for none, or the store's errors.
  */
 int64_t hours_offer(struct hours *hours, struct hour_listing *listing);
 
-/* Tells of an error, unless the same was told lately. Returns whether it did. */
-bool hours_tell_once(struct hours *hours, const char *text);
+/* Tells something, unless the same was told lately. Returns whether it did. */
+bool hours_tell_once(struct hours *hours, enum report_level level, const char *text);
 
 /* For the watcher: how a request to the source ended; tells when the source goes away and comes. */
 void hours_source_result(struct hours *hours, int err, const struct fault *fault);

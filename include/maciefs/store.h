@@ -28,7 +28,7 @@
  * Growth that is durable and not yet announced, in memory that outlasts the process: a new server
  * announces no more than the old one until the kernel's pages are dropped.
  */
-#define STORE_PUBLISHING_MAX 64
+#define STORE_PUBLISHING_MAX 128
 struct publishing {
     struct {
         hour_t hour; /* 0: free */
@@ -121,8 +121,9 @@ void store_rollback(struct store *store, hour_t hour);
 
 /*
  * Restoring evicted data: begin; put each object of the journal, in any order; finish. The data
- * appears when all are there. store_restore_put checks length and CRC against the journal and
- * returns -ESTALE where they differ. store_restore_visit walks the journal's entries.
+ * appears when all are there, and what of it a crash left is gone by itself. store_restore_put
+ * checks length and CRC against the journal and returns -ESTALE where they differ.
+ * store_restore_visit walks the journal's entries.
  */
 int store_restore_visit(struct store *store, hour_t hour, journal_visitor visit, void *ctx);
 int store_restore_begin(struct store *store, hour_t hour);

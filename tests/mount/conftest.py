@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import uuid
 import zlib
 
@@ -124,7 +125,15 @@ def make_mount(folder):
         mounts.append(made)
         return made.start() if start else made
 
+    def abort_all():
+        for made in mounts:
+            made.abort()
+
+    # A mount that never answers would stop the whole run: nothing else can wake who waits for it.
+    watchdog = threading.Timer(10 * mount_module.PATIENCE_S, abort_all)
+    watchdog.start()
     yield make
+    watchdog.cancel()
     failures = []
     for made in reversed(mounts):
         try:

@@ -120,7 +120,7 @@ def test_objects_of_the_same_second_are_ordered_by_key(faulty, make_mount, rng, 
 def test_an_object_whose_second_is_not_over_is_held_back(faulty, fault_server, make_mount, rng, hour):
     fault_server.clock_skew = -600
     past = corpus.delivery(rng, hour, modified=int(time.time()) - 700)
-    ahead = corpus.delivery(rng, hour, modified=int(time.time()) - 300)
+    ahead = corpus.delivery(rng, hour, modified=int(time.time()) - 600 + 30)
     faulty.put_all([past, ahead])
     mount = make_mount(faulty)
     mount.wait_for_log(hour, past.log)

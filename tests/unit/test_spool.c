@@ -1,0 +1,225 @@
+/* The spool: whole lines alone, in memory or in a file, the same either way. */
+#include "store_kit.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+
+static int folder;
+static struct spool_budget budget = {8 * SPOOL_MEMORY};
+static char folder_path[] = "/tmp/maciefs-test-XXXXXX";
+
+static int open_folder(void **state) {
+    (void)state;
+    folder = mkdtemp(folder_path) ? open(folder_path, O_RDONLY | O_DIRECTORY) : -1;
+    return folder < 0;
+}
+
+/* The files have no names: nothing may be left in the folder. */
+static int close_folder(void **state) {
+    (void)state;
+    close(folder);
+    return rmdir(folder_path);
+}
+
+static struct spool new_spool(void) {
+    struct spool spool;
+    spool_init(&spool, folder, &budget);
+    return spool;
+}
+
+static uint8_t byte_at(uint64_t offset) {
+    return (uint8_t)(offset * 31 + offset / 1000);
+}
+
+static void write_bytes(struct spool *spool, size_t len) {
+    uint8_t *bytes = malloc(len + 1);
+    assert_non_null(bytes);
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = byte_at(spool->len + i);
+    assert_int_equal(spool_write(spool, bytes, len), 0);
+    free(bytes);
+}
+
+struct check {
+    uint64_t len;
+    uint64_t stop; /* fails once as many bytes have come; 0: never */
+};
+
+static int check_bytes(void *ctx, const uint8_t *at, size_t len) {
+    struct check *check = ctx;
+    for (size_t i = 0; i < len; i++)
+        assert_int_equal(at[i], byte_at(check->len + i));
+    check->len += len;
+    return check->stop && check->len >= check->stop ? -EXDEV : 0;
+}
+
+static void assert_holds(const struct spool *spool, uint64_t len) {
+    struct check check = {0};
+    assert_int_equal(spool->len, len);
+    assert_int_equal(spool_send(spool, check_bytes, &check), 0);
+    assert_int_equal(check.len, len);
+}
+
+static void an_empty_spool_holds_nothing(void **state) {
+    (void)state;
+    struct spool spool = new_spool();
+    assert_int_equal(spool_seal(&spool), 0);
+    assert_holds(&spool, 0);
+    spool_free(&spool);
+    spool_free(&spool);
+}
+
+static void lines_and_events_are_counted(void **state) {
+    (void)state;
+    struct spool spool = new_spool();
+    for (int i = 0; i < 10; i++) {
+        write_bytes(&spool, 100);
+        spool_end(&spool, i % 3 == 0);
+    }
+    assert_int_equal(spool.lines, 10);
+    assert_int_equal(spool.events, 4);
+    assert_int_equal(spool_seal(&spool), 0);
+    assert_holds(&spool, 1000);
+    spool_free(&spool);
+}
+
+/* All ways in which lines can lie across what is in memory and what is in the file. */
+static void what_is_no_whole_line_is_cut(void **state) {
+    (void)state;
+    static const size_t sizes[] = {0,
+                                   1,
+                                   SPOOL_MEMORY - 1,
+                                   SPOOL_MEMORY,
+                                   SPOOL_MEMORY + 1,
+                                   2 * SPOOL_MEMORY,
+                                   2 * SPOOL_MEMORY + 7,
+                                   1000003};
+    enum { COUNT = sizeof sizes / sizeof *sizes };
+    for (size_t i = 0; i < COUNT * COUNT; i++) {
+        size_t whole = sizes[i / COUNT], rest = sizes[i % COUNT];
+        struct spool spool = new_spool();
+        write_bytes(&spool, whole);
+        if (whole)
+            spool_end(&spool, true);
+        write_bytes(&spool, rest);
+        assert_int_equal(spool.len, whole + rest);
+        assert_int_equal(spool_seal(&spool), 0);
+        assert_holds(&spool, whole);
+        spool_free(&spool);
+    }
+}
+
+static void small_and_large_writes_keep_their_order(void **state) {
+    (void)state;
+    struct spool spool = new_spool();
+    for (size_t i = 0; i < 60; i++) {
+        write_bytes(&spool, i % 7 * 20011);
+        write_bytes(&spool, 3);
+        if (i % 10 == 9)
+            write_bytes(&spool, SPOOL_MEMORY + 5);
+    }
+    spool_end(&spool, false);
+    uint64_t len = spool.len;
+    assert_true(spool.fd >= 0);
+    assert_int_equal(spool_seal(&spool), 0);
+    assert_holds(&spool, len);
+    spool_free(&spool);
+}
+
+static void a_restart_forgets_everything(void **state) {
+    (void)state;
+    struct spool spool = new_spool();
+    write_bytes(&spool, 3 * SPOOL_MEMORY);
+    spool_end(&spool, true);
+    assert_int_equal(spool_restart(&spool), 0);
+    assert_int_equal(spool.lines + spool.events + spool.len + spool.whole, 0);
+    write_bytes(&spool, 10);
+    spool_end(&spool, true);
+    assert_int_equal(spool_seal(&spool), 0);
+    assert_int_equal(spool.lines, 1);
+    assert_holds(&spool, 10);
+    spool_free(&spool);
+}
+
+static void the_sinks_error_ends_the_sending(void **state) {
+    (void)state;
+    struct spool spool = new_spool();
+    write_bytes(&spool, 3 * SPOOL_MEMORY);
+    spool_end(&spool, true);
+    assert_int_equal(spool_seal(&spool), 0);
+    struct check check = {.stop = SPOOL_MEMORY};
+    assert_int_equal(spool_send(&spool, check_bytes, &check), -EXDEV);
+    assert_true(check.len < 2 * SPOOL_MEMORY);
+    spool_free(&spool);
+}
+
+static void a_full_disk_is_told(void **state) {
+    (void)state;
+    struct rlimit before, limit;
+    uint8_t *bytes = calloc(1, 3 * SPOOL_MEMORY);
+    assert_non_null(bytes);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before);
+    limit = (struct rlimit){2 * SPOOL_MEMORY, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    struct spool spool = new_spool();
+    assert_int_equal(spool_write(&spool, bytes, 3 * SPOOL_MEMORY), -EFBIG);
+    assert_int_equal(spool_restart(&spool), 0);
+    setrlimit(RLIMIT_FSIZE, &before);
+    write_bytes(&spool, 5);
+    spool_end(&spool, true);
+    assert_int_equal(spool_seal(&spool), 0);
+    assert_holds(&spool, 5);
+    spool_free(&spool);
+    free(bytes);
+}
+
+static void a_folder_that_is_gone_is_told(void **state) {
+    (void)state;
+    struct spool spool;
+    uint8_t byte = 0;
+    spool_init(&spool, -1, &budget);
+    assert_int_equal(spool_write(&spool, &byte, 1), 0);
+    uint8_t *bytes = calloc(1, SPOOL_MEMORY + 1);
+    assert_non_null(bytes);
+    assert_int_equal(spool_write(&spool, bytes, SPOOL_MEMORY + 1), -EBADF);
+    spool_free(&spool);
+    free(bytes);
+}
+
+/* Memory is shared: what one spool has, another has not, and gets back when it is freed. */
+static void the_budget_is_kept(void **state) {
+    (void)state;
+    struct spool_budget small = {SPOOL_MEMORY / 2};
+    struct spool first, second;
+    spool_init(&first, folder, &small);
+    spool_init(&second, folder, &small);
+    write_bytes(&first, SPOOL_MEMORY / 2);
+    assert_int_equal(atomic_load(&small.left), 0);
+    assert_true(first.fd < 0);
+    write_bytes(&second, 1);
+    assert_true(second.fd >= 0);
+    assert_holds(&second, 1);
+    write_bytes(&first, 1);
+    assert_true(first.fd >= 0);
+    assert_holds(&first, SPOOL_MEMORY / 2 + 1);
+    assert_int_equal(atomic_load(&small.left), SPOOL_MEMORY / 2);
+    spool_free(&first);
+    spool_free(&second);
+    assert_int_equal(atomic_load(&small.left), SPOOL_MEMORY / 2);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_empty_spool_holds_nothing),
+        cmocka_unit_test(lines_and_events_are_counted),
+        cmocka_unit_test(what_is_no_whole_line_is_cut),
+        cmocka_unit_test(small_and_large_writes_keep_their_order),
+        cmocka_unit_test(a_restart_forgets_everything),
+        cmocka_unit_test(the_sinks_error_ends_the_sending),
+        cmocka_unit_test(a_full_disk_is_told),
+        cmocka_unit_test(a_folder_that_is_gone_is_told),
+        cmocka_unit_test(the_budget_is_kept),
+    };
+    return cmocka_run_group_tests(tests, open_folder, close_folder);
+}
