@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import uuid
 import zlib
 
@@ -18,6 +20,11 @@ import mount as mount_module
 import proxy as proxy_module
 import rgw as rgw_module
 import stores
+
+
+def pytest_configure():
+    """SIGTERM ends a run as Ctrl-C does: whatever was started is taken down."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -118,7 +125,15 @@ def make_mount(folder):
         mounts.append(made)
         return made.start() if start else made
 
+    def abort_all():
+        for made in mounts:
+            made.abort()
+
+    # A mount that never answers would stop the whole run: nothing else can wake who waits for it.
+    watchdog = threading.Timer(10 * mount_module.PATIENCE_S, abort_all)
+    watchdog.start()
     yield make
+    watchdog.cancel()
     failures = []
     for made in reversed(mounts):
         try:

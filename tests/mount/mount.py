@@ -14,7 +14,6 @@ import time
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.environ.get("MACIEFS", os.path.join(REPOSITORY, ".build/release/maciefs"))
 
-
 # Limits after which something that should have happened counts as failed. They are no measurements.
 PATIENCE_S = float(os.environ.get("PATIENCE", "30"))
 
@@ -54,10 +53,18 @@ def sanitizer_environment(folder):
 
 
 def sanitizer_reports(folder):
+    """What the sanitizers wrote, to their own files or (undefined behaviour) to stderr."""
     reports = []
     for path in sorted(glob.glob(os.path.join(folder, "sanitizer.*"))):
         with open(path, errors="replace") as report:
             reports.append(f"{path}:\n{report.read()}")
+    stderr = os.path.join(folder, "stderr")
+    if os.path.exists(stderr):
+        with open(stderr, errors="replace") as said:
+            text = said.read()
+        at = text.find(": runtime error: ")
+        if at >= 0:
+            reports.append(text[max(0, at - 200):at + 2000])
     return reports
 
 
@@ -106,6 +113,7 @@ class Mount:
         self.background = background
         self.process = None
         self.keeper = None
+        self.kills = 0  # servers that the test killed
         self.stderr_path = os.path.join(self.folder, "stderr")
         self.env = {**BARE_ENVIRONMENT, **sanitizer_environment(self.folder), **(env or {})}
         self.command = [binary, source, self.path, *(() if background else ("-f",)),
@@ -153,6 +161,7 @@ class Mount:
         """kill -9 of the serving process; returns the pid that it had."""
         server = wait_until(lambda: self.server, "a serving process")
         os.kill(server, signal.SIGKILL)
+        self.kills += 1
         return server
 
     def ended(self):
@@ -170,7 +179,9 @@ class Mount:
         self.wait_ended()
 
     def close(self):
-        """Ends the mount whatever its state; fails on sanitizer reports and on what would not end."""
+        """Ends the mount whatever its state; fails on sanitizer reports, on servers that died by
+        themselves, and on what would not end."""
+        restarts = self._restarts()
         lazily = False
         if is_mounted(self.path):
             if subprocess.run(["umount", self.path], capture_output=True).returncode:
@@ -187,6 +198,25 @@ class Mount:
             reports = sanitizer_reports(self.folder)
             assert not reports, "\n".join(reports)
         assert not lazily, "the mount was busy at the end of the test"
+        assert restarts in (None, self.kills), f"a server died by itself:\n{self.stderr}"
+
+    def _restarts(self):
+        """How many servers were replaced, or None where the mount does not tell (any more)."""
+        if not is_mounted(self.path):
+            return None
+        try:
+            done = subprocess.run(["cat", self.at(".maciefs", "status.json")], capture_output=True,
+                                  timeout=PATIENCE_S)
+            return json.loads(done.stdout)["restarts"]
+        except (subprocess.TimeoutExpired, ValueError, KeyError):
+            return None
+
+    def abort(self):
+        """Lets everyone who waits for an answer of the mount fail, and ends it."""
+        subprocess.run(["umount", "-f", self.path], capture_output=True)
+        subprocess.run(["umount", "-l", self.path], capture_output=True)
+        for pid in pids_naming(self.path):
+            os.kill(pid, signal.SIGKILL)
 
     # What is in it
 

@@ -13,7 +13,7 @@ import pytest
 import rgw as rgw_module
 import stores
 from mount import (BINARY, PATIENCE_S, MountFailed, assert_same, is_mounted, parent_of, pids_naming,
-                   wait_until)
+                   sanitizer_environment, sanitizer_reports, wait_until)
 
 
 def run(*arguments, env=None):
@@ -332,7 +332,8 @@ def run_installed(way, script, **variables):
     return subprocess.run(
         ["unshare", "--mount", "--propagation", "private", "bash", "-ec",
          f"{INSTALLED[way]}\n{script}"],
-        env={**os.environ, **variables}, capture_output=True, text=True, errors="surrogateescape",
+        env={**os.environ, **sanitizer_environment(variables["LOGS"]), **variables},
+        capture_output=True, text=True, errors="surrogateescape",
         timeout=PATIENCE_S)
 
 
@@ -347,7 +348,7 @@ def test_mount_t_fuse_maciefs(filled, folder, tools, way, given):
         cat "$POINT/2026/01/05/07/macie.ndjson"
         findmnt -nro FSTYPE,OPTIONS "$POINT" >&2
         umount "$POINT"
-    """, TOOLS=tools, SOURCE=filled.source, POINT=point, OPTIONS=f"{given}cache={folder}/cache")
+    """, LOGS=folder, TOOLS=tools, SOURCE=filled.source, POINT=point, OPTIONS=f"{given}cache={folder}/cache")
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("}\n")
     assert re.fullmatch(r"fuse\.maciefs ro(,\S*)?\n", done.stderr)
@@ -362,7 +363,7 @@ def test_mount_t_fuse_maciefs_hands_failures_on(folder, tools, way):
         mount -t fuse.maciefs file:///no/such/folder "$POINT" && exit 77
         ! findmnt "$POINT" || exit 78
         exit 79
-    """, TOOLS=tools, POINT=point)
+    """, LOGS=folder, TOOLS=tools, POINT=point)
     assert done.returncode == 79
     assert "/no/such/folder" in done.stderr
 
@@ -381,10 +382,12 @@ def ordinary(folder, tools, fuse_for_all):
     for path in (own, os.path.join(own, "mnt")):
         os.chown(path, 65534, 65534)
     path = os.path.join(own, "mnt")
-    yield path, own, {"PATH": f"{tools}:{os.environ['PATH']}", "HOME": own}
+    yield path, own, {"PATH": f"{tools}:{os.environ['PATH']}", "HOME": own,
+                      **sanitizer_environment(own)}
     if is_mounted(path):
         subprocess.run(["umount", "-l", path], check=True)
     wait_until(lambda: not pids_naming(path), "the daemon's end")
+    assert not sanitizer_reports(own)
 
 
 def test_an_ordinary_user_can_mount(filled, ordinary):
