@@ -263,6 +263,14 @@ static inline void scripted_await_held(struct scripted *s, unsigned count) {
     pthread_mutex_unlock(&s->lock);
 }
 
+/* How many calls are held now. */
+static inline unsigned scripted_held(struct scripted *s) {
+    pthread_mutex_lock(&s->lock);
+    unsigned held = s->waiting;
+    pthread_mutex_unlock(&s->lock);
+    return held;
+}
+
 static inline unsigned scripted_lists(struct scripted *s) {
     pthread_mutex_lock(&s->lock);
     unsigned lists = s->lists;

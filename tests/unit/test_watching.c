@@ -50,7 +50,8 @@ static void what_is_offered_is_appended(void **state) {
     bench_put(&bench, HOUR, "d", bench.source.now);
     assert_int_equal(look(HOUR), bench.source.now + 1);
     AWAIT(log_is(HOUR, "b") && log_is(hour_add(HOUR, 1), "a"));
-    assert_int_equal(look(HOUR), bench.source.now + 1);
+    /* The log shows a moment before its batch is over, during which an offer is passed over. */
+    AWAIT(look(HOUR) == bench.source.now + 1);
     bench.source.now += 2;
     assert_int_equal(look(HOUR), 0);
     AWAIT(log_is(HOUR, "b d c"));
@@ -86,8 +87,7 @@ static void a_log_that_grows_waits_for_no_other_object(void **state) {
     bench_put(&bench, HOUR, "d", MODIFIED + 3);
     scripted_set(&bench.source, key_of(HOUR, "c"), -EACCES, true);
     scripted_set(&bench.source, key_of(HOUR, "d"), 0, true);
-    look(HOUR);
-    scripted_await_held(&bench.source, 2);
+    AWAIT((look(HOUR), scripted_held(&bench.source) == 2));
     scripted_set(&bench.source, key_of(HOUR, "c"), -EACCES, false);
     AWAIT(log_is(HOUR, "a b"));
     scripted_set(&bench.source, key_of(HOUR, "d"), 0, false);
