@@ -37,7 +37,11 @@ struct channel {
     union request init;
     union request slots[CHANNEL_SLOTS];
     _Atomic uint64_t interrupted[CHANNEL_SLOTS]; /* the slot's request if it has this `unique` */
-    atomic_uint used;                            /* slots from here on were never touched */
+    struct {
+        uint64_t unique; /* the request that was held at that many deaths */
+        unsigned count;
+    } deaths[CHANNEL_SLOTS]; /* the keeper's, while no server runs */
+    atomic_uint used;        /* slots from here on were never touched */
     int fd;
 };
 
@@ -187,9 +191,9 @@ static void note_interrupt(struct channel *channel, const union request *request
             atomic_store(&channel->interrupted[i], in->unique);
 }
 
-static void answer_interrupted(int fd, const union request *request) {
+static void answer_error(int fd, const union request *request, int err) {
     const struct fuse_out_header answer = {
-        .len = sizeof answer, .error = -EINTR, .unique = request->header.unique};
+        .len = sizeof answer, .error = err, .unique = request->header.unique};
     /* It fails only where nobody waits any more. */
     ssize_t n = write(fd, &answer, sizeof answer);
     (void)n;
@@ -198,13 +202,20 @@ static void answer_interrupted(int fd, const union request *request) {
 /* --- threads -----------------------------------------------------------------------------------
  */
 
+static bool is_deadly(const struct channel *channel, unsigned slot) {
+    return channel->deaths[slot].unique == channel->slots[slot].header.unique &&
+           channel->deaths[slot].count >= CHANNEL_DEATHS_MAX;
+}
+
 static void serve_slot(struct crew *crew, unsigned slot) {
     struct channel *channel = crew->channel;
     union request *request = &channel->slots[slot];
     if (request->header.opcode == FUSE_INTERRUPT)
         note_interrupt(channel, request);
     if (atomic_load(&channel->interrupted[slot]) == request->header.unique)
-        answer_interrupted(channel->fd, request);
+        answer_error(channel->fd, request, -EINTR);
+    else if (is_deadly(channel, slot))
+        answer_error(channel->fd, request, -EIO);
     else
         request_process(request, crew->session);
     request_empty(request);
@@ -310,6 +321,19 @@ int channel_new(int fd, struct channel **ret) {
     channel->fd = fd;
     *ret = channel;
     return 0;
+}
+
+void channel_note_death(struct channel *channel) {
+    unsigned used = atomic_load(&channel->used);
+    for (unsigned slot = 0; slot < used; slot++) {
+        uint64_t unique = channel->slots[slot].header.unique;
+        if (!request_held(&channel->slots[slot]))
+            continue;
+        if (channel->deaths[slot].unique != unique)
+            channel->deaths[slot].count = 0;
+        channel->deaths[slot].unique = unique;
+        channel->deaths[slot].count++;
+    }
 }
 
 int channel_serve(struct channel *channel, struct fuse_session *session, void (*ready)(void *),

@@ -251,6 +251,8 @@ static int keep(struct keeper *keeper, const struct server *server, struct fault
             return give_up(keeper, outcome, fault);
         if (server->replaced)
             server->replaced(server->ctx, outcome->fault.text);
+        if (end == DIED)
+            channel_note_death(keeper->channel);
         bool quick = end == DIED && now_ms() - started < QUICK_DEATH_MS;
         quick_deaths = quick ? quick_deaths + 1 : 0;
         if (await(keeper, 0, pause_ms(quick_deaths), NULL) == END_ASKED)

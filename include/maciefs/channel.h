@@ -26,6 +26,9 @@
 
 #define CHANNEL_SLOTS 1024
 
+/* Servers that may die by themselves while they hold a request, before it is given up. */
+#define CHANNEL_DEATHS_MAX 3
+
 struct channel;
 
 /*
@@ -44,6 +47,13 @@ int channel_new(int fd, struct channel **ret);
  */
 int channel_serve(struct channel *channel, struct fuse_session *session, void (*ready)(void *),
                   void *ctx);
+
+/*
+ * In the keeper, after a server died by itself (of no SIGKILL, that is): what it held may be what
+ * killed it. A request that was held at CHANNEL_DEATHS_MAX such deaths is answered EIO by the next
+ * server, so that one reader gets an error where else all would wait for ever.
+ */
+void channel_note_death(struct channel *channel);
 
 /* Unmaps. Accepts NULL. */
 void channel_free(struct channel *channel);

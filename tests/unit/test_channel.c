@@ -31,6 +31,7 @@
     (1U << (36 - 32)) /* linux/fuse.h 7.39: FUSE_DIRECT_IO_ALLOW_MMAP in flags2 */
 #define BLOCKING_NODE 7
 #define DEADLY_NODE 8
+#define KILLING_NODE 9
 #define IDLE_THREADS 8
 #define PATIENCE 20000 /* attempts of a millisecond */
 
@@ -80,6 +81,8 @@ static void die_of_interrupt(fuse_req_t req, void *data) {
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi) {
     struct board *board = fuse_req_userdata(req);
     (void)fi;
+    if (ino == KILLING_NODE)
+        raise(SIGKILL);
     if (ino == DEADLY_NODE)
         fuse_req_interrupt_func(req, die_of_interrupt, NULL);
     if (ino == BLOCKING_NODE || ino == DEADLY_NODE) {
@@ -388,6 +391,30 @@ static void an_interrupt_outlives_the_server(void **state) {
     expect_answer(kernel, 12, 0);
 }
 
+/* It kills the server, dies with it as often as it may, and then it alone is answered an error. */
+static void a_request_that_kills_is_given_up(void **state) {
+    struct kernel *kernel = *state;
+    begin(kernel);
+    ask_getattr(kernel, 10, KILLING_NODE);
+    ask_getattr(kernel, 12, BLOCKING_NODE);
+    for (unsigned death = 0; death < CHANNEL_DEATHS_MAX; death++) {
+        int status = await_server(kernel);
+        assert_true(WIFSIGNALED(status));
+        channel_note_death(kernel->channel);
+        if (death == 0)
+            ask_getattr(kernel, 14, BLOCKING_NODE);
+        start_server(kernel);
+        expect_init_answer(kernel);
+    }
+    expect_answer(kernel, 10, -EIO);
+    atomic_store(&kernel->board->released, true);
+    struct fuse_attr_out body;
+    for (int others = 0; others < 2; others++) {
+        struct fuse_out_header header = answer(kernel, &body, sizeof body);
+        assert_true(header.unique == 12 || header.unique == 14);
+    }
+}
+
 static void a_waiting_request_leaves_a_reader(void **state) {
     struct kernel *kernel = *state;
     const unsigned many = 200;
@@ -440,6 +467,7 @@ int main(void) {
         TEST(a_request_outlives_the_server_that_took_it),
         TEST(what_was_answered_is_not_served_again),
         TEST(an_interrupt_outlives_the_server),
+        TEST(a_request_that_kills_is_given_up),
         TEST(a_waiting_request_leaves_a_reader),
         TEST(what_is_no_request_ends_the_server),
         TEST(the_first_request_has_to_be_init),
