@@ -263,6 +263,23 @@ static inline void scripted_await_held(struct scripted *s, unsigned count) {
     pthread_mutex_unlock(&s->lock);
 }
 
+/* Makes the n-th call from now fail. */
+static inline void scripted_fail(struct scripted *s, unsigned n, int err) {
+    pthread_mutex_lock(&s->lock);
+    s->fail_call = s->calls + n;
+    s->fail_err = err;
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Lets calls be right again. Returns whether the one that was to fail came. */
+static inline bool scripted_mend(struct scripted *s) {
+    pthread_mutex_lock(&s->lock);
+    bool failed = s->fail_call && s->calls >= s->fail_call;
+    s->fail_call = 0;
+    pthread_mutex_unlock(&s->lock);
+    return failed;
+}
+
 /* How many calls are held now. */
 static inline unsigned scripted_held(struct scripted *s) {
     pthread_mutex_lock(&s->lock);

@@ -207,12 +207,10 @@ static bool torture(unsigned n, int err, bool evicted) {
         assert_int_equal(bench_ready(&bench, HOUR, true), 0);
         bench_evict(&bench, HOUR);
     }
-    bench.source.fail_call = bench.source.calls + n;
-    bench.source.fail_err = err;
+    scripted_fail(&bench.source, n, err);
     for (int h = 0; h < TORTURED; h++)
         (void)bench_ready(&bench, hour_add(HOUR, h), true);
-    bool failed = bench.source.calls >= bench.source.fail_call;
-    bench.source.fail_call = 0;
+    bool failed = scripted_mend(&bench.source);
     for (int round = 0; round < 2; round++) {
         usleep(2000);
         hours_source_result(bench.hours, 0, NULL);
