@@ -168,14 +168,22 @@ static void end_server(struct keeper *keeper, pid_t pid) {
 
 enum end { ENDED_ORDERLY, DIED, KILLED };
 
+static bool was_ready(const struct keeper *keeper, unsigned restarts) {
+    return atomic_load(&keeper->lasting->ready) == restarts + 1;
+}
+
 /* SIGKILL of a server that was serving is somebody's will, and no sign that the next will fail. */
 static enum end end_of(const struct keeper *keeper, int status, unsigned restarts) {
     if (!WIFSIGNALED(status))
         return WEXITSTATUS(status) == EXIT_SUCCESS ? ENDED_ORDERLY : DIED;
     if (WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGINT)
         return ENDED_ORDERLY;
-    bool was_ready = atomic_load(&keeper->lasting->ready) == restarts + 1;
-    return was_ready && WTERMSIG(status) == SIGKILL ? KILLED : DIED;
+    return was_ready(keeper, restarts) && WTERMSIG(status) == SIGKILL ? KILLED : DIED;
+}
+
+/* Whether a server that was serving crashed, rather than being killed or failing to start. */
+static bool is_crash(const struct keeper *keeper, int status, unsigned restarts) {
+    return was_ready(keeper, restarts) && WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL;
 }
 
 /* Why a server died. Its own sentence comes first. */
@@ -214,6 +222,8 @@ static enum end run_server(struct keeper *keeper, const struct server *server, u
     enum end end = end_of(keeper, status, restarts);
     if (end != ENDED_ORDERLY)
         explain_death(outcome, status);
+    if (end == DIED && is_crash(keeper, status, restarts))
+        channel_note_death(keeper->channel);
     return end;
 }
 
@@ -251,8 +261,6 @@ static int keep(struct keeper *keeper, const struct server *server, struct fault
             return give_up(keeper, outcome, fault);
         if (server->replaced)
             server->replaced(server->ctx, outcome->fault.text);
-        if (end == DIED)
-            channel_note_death(keeper->channel);
         bool quick = end == DIED && now_ms() - started < QUICK_DEATH_MS;
         quick_deaths = quick ? quick_deaths + 1 : 0;
         if (await(keeper, 0, pause_ms(quick_deaths), NULL) == END_ASKED)

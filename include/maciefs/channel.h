@@ -49,8 +49,8 @@ int channel_serve(struct channel *channel, struct fuse_session *session, void (*
                   void *ctx);
 
 /*
- * In the keeper, after a server died by itself (of no SIGKILL, that is): what it held may be what
- * killed it. A request that was held at CHANNEL_DEATHS_MAX such deaths is answered EIO by the next
+ * In the keeper, after a server crashed (was not killed, that is): what it held may be what crashed
+ * it. A request that was held at CHANNEL_DEATHS_MAX such deaths is answered EIO by the next
  * server, so that one reader gets an error where else all would wait for ever.
  */
 void channel_note_death(struct channel *channel);
