@@ -1,3 +1,5 @@
+#include "source_clock.h"
+
 #include <maciefs/clock.h>
 #include <maciefs/watcher.h>
 
@@ -6,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+/* Between looks for an object whose second should be over. */
+#define HELD_PAUSE_MIN_MS 20
 
 struct watcher {
     struct hours_options options;
@@ -16,7 +21,8 @@ struct watcher {
     bool stopping;
     int64_t swept; /* monotonic ms; 0 before the first sweep */
     int64_t held;  /* by the source's clock, when the earliest object held back is due; 0 */
-    int64_t clock; /* the source's clock at the last listing */
+    int64_t asked; /* when the look under way began; monotonic ms; 0 once it is noted below */
+    struct source_clock clock;
 };
 
 /* One hour's trouble with the disk is not the others'. */
@@ -32,7 +38,9 @@ static void tell_not_offered(struct watcher *watcher, hour_t hour, int err) {
 static int visit(void *ctx, struct hour_listing *listing) {
     struct watcher *watcher = ctx;
     struct counters *counters = watcher->options.counters;
-    watcher->clock = listing->now;
+    if (watcher->asked)
+        source_clock_note(&watcher->clock, listing->now, watcher->asked, clock_ms());
+    watcher->asked = 0; /* the time is that of the first page */
     for (size_t i = 0; i < listing->count; i++)
         if (listing->objects[i].modified > atomic_load(&counters->newest_object))
             atomic_store(&counters->newest_object, listing->objects[i].modified);
@@ -51,6 +59,7 @@ static void look(struct watcher *watcher) {
     hour_t oldest = hour_add(now, -WATCHER_SPAN);
     bool sweep = !watcher->swept || clock_ms() - watcher->swept >= WATCHER_SWEEP_MS;
     watcher->held = 0;
+    watcher->asked = clock_ms();
     int err = catalog_sweep(watcher->options.catalog, sweep ? oldest : hour_add(now, -1),
                             hour_add(now, 1), visit, watcher, &fault);
     hours_source_result(watcher->hours, err, &fault);
@@ -61,15 +70,14 @@ static void look(struct watcher *watcher) {
     hours_watching(watcher->hours, oldest);
 }
 
-/*
- * Until the next look: a poll, or less where an object waits for its second to be over. Seconds are
- * the source's, whose clock we know only by the second it names: it is over a second later at most.
- */
+/* Until the next look: a poll, or less where an object waits for its second to be over. */
 static int64_t pause_ms(const struct watcher *watcher, int64_t began) {
-    int64_t pause = began + watcher->options.config->poll_ms - clock_ms();
-    int64_t due = watcher->held ? (watcher->held - watcher->clock) * 1000 : INT64_MAX;
-    if (due < 10)
-        due = 10;
+    int64_t now = clock_ms();
+    int64_t pause = began + watcher->options.config->poll_ms - now;
+    int64_t due =
+        watcher->held ? source_clock_reaches(&watcher->clock, watcher->held) - now : pause;
+    if (due < HELD_PAUSE_MIN_MS)
+        due = HELD_PAUSE_MIN_MS;
     if (due < pause)
         pause = due;
     return pause > 0 ? pause : 0;

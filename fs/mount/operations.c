@@ -56,8 +56,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn) {
     (void)userdata;
     conn->max_write = READ_MAX; /* libfuse makes the limit of reads of it */
     conn->max_read = 0;
-    conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS |
-                              FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+    conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ |
+                              FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
 }
 
 static void op_lookup(fuse_req_t fuse, fuse_ino_t parent, const char *name) {
@@ -136,7 +136,8 @@ static void op_read(fuse_req_t fuse, fuse_ino_t id, size_t size, off_t offset,
 
 /* Entries on their way into the kernel's buffer. */
 struct listing_buffer {
-    fuse_req_t fuse;
+    struct request *request;
+    bool plus; /* with what a look-up would tell */
     char *at;
     size_t len, size;
 };
@@ -144,41 +145,59 @@ struct listing_buffer {
 /* Places of the tree begin behind those of "." and "..". */
 enum { PLACE_SELF = 1, PLACE_PARENT, PLACES_BEFORE = 2 };
 
-static bool add_entry(struct listing_buffer *buffer, const char *name, uint64_t id, mode_t type,
-                      uint64_t place) {
-    struct stat attributes = {.st_ino = id, .st_mode = type};
-    size_t n = fuse_add_direntry(buffer->fuse, buffer->at + buffer->len, buffer->size - buffer->len,
-                                 name, &attributes, (off_t)place);
-    if (n > buffer->size - buffer->len)
+static bool add_entry(struct listing_buffer *buffer, const char *name,
+                      const struct fuse_entry_param *entry, uint64_t place) {
+    char *at = buffer->at + buffer->len;
+    size_t room = buffer->size - buffer->len;
+    fuse_req_t fuse = buffer->request->fuse;
+    size_t n = buffer->plus ? fuse_add_direntry_plus(fuse, at, room, name, entry, (off_t)place)
+                            : fuse_add_direntry(fuse, at, room, name, &entry->attr, (off_t)place);
+    if (n > room)
         return false;
     buffer->len += n;
     return true;
 }
 
+/* "." and ".." */
+static bool add_dots(struct listing_buffer *buffer, const char *name, uint64_t place) {
+    const struct fuse_entry_param entry = {
+        .attr = {.st_ino = node_id(&buffer->request->node), .st_mode = S_IFDIR}};
+    return add_entry(buffer, name, &entry, place);
+}
+
+/*
+ * Folders come with what a look-up would tell, which costs nothing and spares a walk the look-ups.
+ * Files do not: their attributes are more work than a walk may want.
+ */
 static bool add_node(void *ctx, const char *name, const struct node *node, uint64_t place) {
-    return add_entry(ctx, name, node_id(node), node_is_folder(node) ? S_IFDIR : S_IFREG,
-                     place + PLACES_BEFORE);
+    struct listing_buffer *buffer = ctx;
+    struct request *request = buffer->request;
+    struct fuse_entry_param entry = {.attr = {.st_ino = node_id(node), .st_mode = S_IFREG}};
+    if (node_is_folder(node) &&
+        tree_attributes(request->tree, node, false, &entry.attr, &request->patience) == 0) {
+        entry.ino = node_id(node);
+        entry.attr_timeout = entry.entry_timeout = ENTRY_SECONDS;
+    }
+    return add_entry(buffer, name, &entry, place + PLACES_BEFORE);
 }
 
 static int list(struct request *request, struct listing_buffer *buffer, uint64_t place) {
-    uint64_t id = node_id(&request->node);
-    if (place < PLACE_SELF && !add_entry(buffer, ".", id, S_IFDIR, PLACE_SELF))
+    if (place < PLACE_SELF && !add_dots(buffer, ".", PLACE_SELF))
         return 0;
-    if (place < PLACE_PARENT && !add_entry(buffer, "..", id, S_IFDIR, PLACE_PARENT))
+    if (place < PLACE_PARENT && !add_dots(buffer, "..", PLACE_PARENT))
         return 0;
     return tree_list(request->tree, &request->node,
                      place > PLACES_BEFORE ? place - PLACES_BEFORE : 0, add_node, buffer,
                      &request->patience);
 }
 
-static void op_readdir(fuse_req_t fuse, fuse_ino_t id, size_t size, off_t offset,
-                       struct fuse_file_info *info) {
+static void read_folder(fuse_req_t fuse, fuse_ino_t id, size_t size, off_t offset, bool plus) {
     struct request request;
-    (void)info;
     if (!begin(&request, fuse, id))
         return;
     size_t room = size < READ_MAX ? size : READ_MAX;
-    struct listing_buffer buffer = {.fuse = fuse, .at = malloc(room ? room : 1), .size = room};
+    struct listing_buffer buffer = {
+        .request = &request, .plus = plus, .at = malloc(room ? room : 1), .size = room};
     int err = buffer.at ? list(&request, &buffer, (uint64_t)offset) : -ENOMEM;
     end_waiting(&request);
     if (err)
@@ -186,6 +205,18 @@ static void op_readdir(fuse_req_t fuse, fuse_ino_t id, size_t size, off_t offset
     else
         fuse_reply_buf(fuse, buffer.at, buffer.len);
     free(buffer.at);
+}
+
+static void op_readdir(fuse_req_t fuse, fuse_ino_t id, size_t size, off_t offset,
+                       struct fuse_file_info *info) {
+    (void)info;
+    read_folder(fuse, id, size, offset, false);
+}
+
+static void op_readdirplus(fuse_req_t fuse, fuse_ino_t id, size_t size, off_t offset,
+                           struct fuse_file_info *info) {
+    (void)info;
+    read_folder(fuse, id, size, offset, true);
 }
 
 /* As for any read-only file system: there is no room, and what there is is taken. */
@@ -209,6 +240,7 @@ const struct fuse_lowlevel_ops operations = {
     .open = op_open,
     .read = op_read,
     .readdir = op_readdir,
+    .readdirplus = op_readdirplus,
     .statfs = op_statfs,
 };
 
