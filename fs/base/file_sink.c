@@ -1,8 +1,8 @@
+#include <maciefs/crc32c.h>
 #include <maciefs/file_sink.h>
 
 #include <errno.h>
 #include <unistd.h>
-#include <zlib.h>
 
 int file_pwrite(int fd, const uint8_t *at, size_t len, uint64_t offset) {
     while (len > 0) {
@@ -24,6 +24,6 @@ int file_sink_write(void *ctx, const uint8_t *at, size_t len) {
     if (err)
         return err;
     sink->offset += len;
-    sink->crc32 = (uint32_t)crc32_z(sink->crc32, at, len);
+    sink->crc32c = crc32c(sink->crc32c, at, len);
     return 0;
 }

@@ -19,8 +19,19 @@ struct folder {
     struct children children;
 };
 
+/* How many hours a page is hoped to hold, for those who wait for one. */
+#define PAGE_HOURS 48
+
+/* A page of objects that is being listed. */
+struct page_walk {
+    hour_t first;
+    struct page_walk *next;
+};
+
 struct catalog {
     pthread_mutex_t lock;
+    pthread_cond_t walked;   /* some page was listed */
+    struct page_walk *walks; /* those under way */
     struct source *source;
     struct counters *counters;
     unsigned ttl_ms;
@@ -37,6 +48,7 @@ struct catalog *catalog_new(struct source *source, unsigned ttl_ms, struct count
     if (!catalog)
         return NULL;
     pthread_mutex_init(&catalog->lock, NULL);
+    pthread_cond_init(&catalog->walked, NULL);
     catalog->source = source;
     catalog->ttl_ms = ttl_ms;
     catalog->counters = counters;
@@ -77,6 +89,7 @@ void catalog_free(struct catalog *catalog) {
         older = at->older;
         free(at);
     }
+    pthread_cond_destroy(&catalog->walked);
     pthread_mutex_destroy(&catalog->lock);
     free(catalog);
 }
@@ -440,11 +453,49 @@ static int list_hour(struct catalog *catalog, hour_t hour, struct hour_listing *
     return 0;
 }
 
+/* Whether a page that is being listed may well hold the hour. The lock is held. */
+static bool is_under_way(const struct catalog *catalog, hour_t hour) {
+    const struct page_walk *walk = catalog->walks;
+    while (walk && !(walk->first <= hour && hour <= hour_add(walk->first, PAGE_HOURS)))
+        walk = walk->next;
+    return walk != NULL;
+}
+
+/* Readers of neighbouring hours ask at the same time: one page serves them all. */
+static void await_page(struct catalog *catalog, hour_t hour) {
+    pthread_mutex_lock(&catalog->lock);
+    while (is_under_way(catalog, hour))
+        pthread_cond_wait(&catalog->walked, &catalog->lock);
+    pthread_mutex_unlock(&catalog->lock);
+}
+
+static int list_page(struct catalog *catalog, hour_t hour, struct hour_listing **ret,
+                     struct page_end *ret_end, struct fault *fault) {
+    struct page_walk walk = {.first = hour};
+    pthread_mutex_lock(&catalog->lock);
+    walk.next = catalog->walks;
+    catalog->walks = &walk;
+    pthread_mutex_unlock(&catalog->lock);
+    int err = list_hour(catalog, hour, ret, ret_end, fault);
+    pthread_mutex_lock(&catalog->lock);
+    struct page_walk **at = &catalog->walks;
+    while (*at != &walk)
+        at = &(*at)->next;
+    *at = walk.next;
+    pthread_cond_broadcast(&catalog->walked);
+    pthread_mutex_unlock(&catalog->lock);
+    return err;
+}
+
 int catalog_objects(struct catalog *catalog, hour_t hour, unsigned max_age_ms,
                     struct hour_listing **ret, struct page_end *ret_end, struct fault *fault) {
     struct hour_listing *listing = catalog_known(catalog, hour, max_age_ms);
+    if (!listing && max_age_ms) {
+        await_page(catalog, hour);
+        listing = catalog_known(catalog, hour, max_age_ms);
+    }
     if (!listing)
-        return list_hour(catalog, hour, ret, ret_end, fault);
+        return list_page(catalog, hour, ret, ret_end, fault);
     if (ret_end)
         *ret_end = (struct page_end){0};
     *ret = listing;

@@ -2,10 +2,11 @@
  * Snappy's framing_format.txt: chunks of [kind 1][length 3, little-endian][data]; the data of a
  * chunk with plain bytes begins with their masked CRC-32C.
  */
-#include "crc32c.h"
 #include "format.h"
 #include "integers.h"
 #include "snappy_block.h"
+
+#include <maciefs/crc32c.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -58,7 +59,7 @@ static int snappy_open(struct output *out, void **ret_state) {
 }
 
 static int check_and_write(struct snappy *snappy, uint32_t masked, const uint8_t *at, size_t len) {
-    uint32_t crc = crc32c(at, len);
+    uint32_t crc = crc32c(0, at, len);
     if (masked != (crc >> 15 | crc << 17) + 0xa282ead8u)
         return output_damage(snappy->out, "its Snappy checksum is wrong");
     return output_write(snappy->out, at, len);

@@ -18,7 +18,7 @@ struct item {
     struct batch *batch;
     struct object object; /* its key is the item's own */
     uint64_t offset, length;
-    uint32_t crc32; /* what the journal says, for restoring */
+    uint32_t crc32c; /* what the journal says, for restoring */
     enum item_state state;
     struct fetched fetched;
     struct spool spool;
@@ -111,7 +111,7 @@ int batch_add(struct batch *batch, const struct object *object, const struct jou
     if (entry) {
         item->offset = entry->offset;
         item->length = entry->length;
-        item->crc32 = entry->crc32;
+        item->crc32c = entry->crc32c;
     }
     return 0;
 }
@@ -201,7 +201,7 @@ static int append_item(struct batch *batch, struct item *item) {
 
 static int restore_item(struct batch *batch, struct item *item) {
     struct journal_entry entry = {
-        .offset = item->offset, .length = item->length, .crc32 = item->crc32};
+        .offset = item->offset, .length = item->length, .crc32c = item->crc32c};
     return store_restore_put(batch->hours->options.store, batch->options.hour, &entry,
                              &item->spool);
 }

@@ -1,3 +1,4 @@
+#include <maciefs/crc32c.h>
 #include <maciefs/journal.h>
 #include <maciefs/uri.h>
 
@@ -7,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #define HEAD "maciefs-journal 1 "
 #define FIELDS 11
@@ -19,7 +19,7 @@ int journal_format_head(hour_t hour, struct buf *out) {
 }
 
 static uint32_t crc_of(const uint8_t *at, size_t len) {
-    return (uint32_t)crc32_z(0, at, len);
+    return crc32c(0, at, len);
 }
 
 /* An empty field would be hard to see, and "-" cannot be mistaken: it stands for an empty text. */
@@ -36,7 +36,7 @@ int journal_format(const struct journal_entry *e, struct buf *out) {
     int err = buf_printf(out,
                          "%" PRIu64 "\t%" PRIu64 "\t%08" PRIx32 "\t%" PRId64 "\t%" PRIu64
                          "\t%" PRIu64 "\t%" PRIu64 "\t%s\t",
-                         e->offset, e->length, e->crc32, e->modified, e->size, e->events, e->lines,
+                         e->offset, e->length, e->crc32c, e->modified, e->size, e->events, e->lines,
                          e->damaged ? "damaged" : "-");
     if (!err)
         err = format_text(out, e->etag);
@@ -139,7 +139,7 @@ static bool read_entry(const uint8_t *line, size_t len, struct journal_entry *re
     return cut_fields(line, len, f) && read_crc(f[10], &check) &&
            check == crc_of(line, (size_t)(f[10].at - 1 - line)) &&
            read_number(f[0], 10, &ret->offset) && read_number(f[1], 10, &ret->length) &&
-           read_crc(f[2], &ret->crc32) && read_signed(f[3], &ret->modified) &&
+           read_crc(f[2], &ret->crc32c) && read_signed(f[3], &ret->modified) &&
            read_number(f[4], 10, &ret->size) && read_number(f[5], 10, &ret->events) &&
            read_number(f[6], 10, &ret->lines) && read_flags(f[7], &ret->damaged) &&
            read_text(f[8], ret->etag, OBJECT_ETAG_MAX) && read_text(f[9], ret->key, OBJECT_KEY_MAX);

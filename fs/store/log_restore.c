@@ -42,7 +42,7 @@ int store_restore_put(struct store *store, hour_t hour, const struct journal_ent
         return -ESTALE;
     struct file_sink sink = {.fd = log->restoring, .offset = entry->offset};
     int err = spool_send(spool, file_sink_write, &sink);
-    return err ? err : sink.crc32 == entry->crc32 ? 0 : -ESTALE;
+    return err ? err : sink.crc32c == entry->crc32c ? 0 : -ESTALE;
 }
 
 /* Gives the file the log's name, where at most a torn file has been; the lock is held. */

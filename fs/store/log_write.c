@@ -109,7 +109,7 @@ static int write_object(struct log *log, const struct object *object, const stru
     struct journal_entry entry = {
         .offset = uncommitted->len,
         .length = spool->len,
-        .crc32 = sink.crc32,
+        .crc32c = sink.crc32c,
         .modified = object->modified,
         .size = object->size,
         .events = spool->events,

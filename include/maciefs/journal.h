@@ -5,11 +5,11 @@
  * each line after it is one object, its fields parted by tabs:
  *
  *     maciefs-journal 1 2026/11/24/05
- *     offset length crc32 modified size events lines flags etag key check
+ *     offset length crc32c modified size events lines flags etag key check
  *
- * offset and length are the object's bytes in the log, crc32 is theirs; modified and size are the
+ * offset and length are the object's bytes in the log, crc32c is theirs; modified and size are the
  * object's in the bucket; events of the lines are JSON; flags is "-" or "damaged"; etag and key are
- * percent-encoded; check is the CRC-32 of the line before it. A line without its newline or with a
+ * percent-encoded; check is the CRC-32C of the line before it. A line without its newline or with a
  * wrong check was being written when the machine stopped: the journal ends before it.
  */
 #ifndef MACIEFS_JOURNAL_H
@@ -23,7 +23,7 @@
 struct journal_entry {
     uint64_t offset; /* bytes, in the log */
     uint64_t length; /* bytes, in the log */
-    uint32_t crc32;  /* of those bytes */
+    uint32_t crc32c; /* of those bytes */
     int64_t modified;
     uint64_t size;   /* bytes, in the bucket */
     uint64_t events; /* lines that are JSON objects */

@@ -24,7 +24,7 @@ struct seen {
 };
 
 static bool is_same(const struct journal_entry *a, const struct journal_entry *b) {
-    return a->offset == b->offset && a->length == b->length && a->crc32 == b->crc32 &&
+    return a->offset == b->offset && a->length == b->length && a->crc32c == b->crc32c &&
            a->modified == b->modified && a->size == b->size && a->events == b->events &&
            a->lines == b->lines && a->damaged == b->damaged && strcmp(a->etag, b->etag) == 0 &&
            strcmp(a->key, b->key) == 0;
@@ -50,7 +50,7 @@ static struct journal_entry entry_of(uint64_t offset, uint64_t length, const cha
                                      const char *etag) {
     struct journal_entry entry = {.offset = offset,
                                   .length = length,
-                                  .crc32 = (uint32_t)(offset * 2654435761u),
+                                  .crc32c = (uint32_t)(offset * 2654435761u),
                                   .modified = 1795500000,
                                   .size = length / 2,
                                   .events = length / 10,
@@ -87,7 +87,7 @@ static void odd_texts_come_back(void **state) {
 static void extremes_come_back(void **state) {
     (void)state;
     struct journal_entry entry = {.length = INT64_MAX,
-                                  .crc32 = UINT32_MAX,
+                                  .crc32c = UINT32_MAX,
                                   .modified = INT64_MIN,
                                   .size = UINT64_MAX,
                                   .events = UINT64_MAX,

@@ -1,6 +1,10 @@
-#include "crc32c.h"
+#include <maciefs/crc32c.h>
 
 #include <pthread.h>
+#include <string.h>
+#ifdef __x86_64__
+#include <nmmintrin.h>
+#endif
 
 #define POLYNOMIAL 0x82f63b78u /* bits reversed */
 #define SLICES 8
@@ -28,13 +32,36 @@ static uint32_t step(uint32_t crc, const uint8_t *at) {
            tables[3][at[4]] ^ tables[2][at[5]] ^ tables[1][at[6]] ^ tables[0][at[7]];
 }
 
-uint32_t crc32c(const uint8_t *at, size_t len) {
+uint32_t crc32c_by_tables(uint32_t before, const uint8_t *at, size_t len) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, make_tables);
-    uint32_t crc = ~0u;
+    uint32_t crc = ~before;
     for (; len >= SLICES; at += SLICES, len -= SLICES)
         crc = step(crc, at);
     for (; len > 0; at++, len--)
         crc = (crc >> 8) ^ tables[0][(crc ^ *at) & 0xff];
     return ~crc;
 }
+
+#ifdef __x86_64__
+__attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t before, const uint8_t *at,
+                                                                 size_t len) {
+    uint64_t crc = ~before;
+    for (uint64_t word; len >= sizeof word; at += sizeof word, len -= sizeof word) {
+        memcpy(&word, at, sizeof word);
+        crc = _mm_crc32_u64(crc, word);
+    }
+    for (; len > 0; at++, len--)
+        crc = _mm_crc32_u8((uint32_t)crc, *at);
+    return ~(uint32_t)crc;
+}
+
+uint32_t crc32c(uint32_t before, const uint8_t *at, size_t len) {
+    return __builtin_cpu_supports("sse4.2") ? by_instruction(before, at, len)
+                                            : crc32c_by_tables(before, at, len);
+}
+#else
+uint32_t crc32c(uint32_t before, const uint8_t *at, size_t len) {
+    return crc32c_by_tables(before, at, len);
+}
+#endif
