@@ -248,15 +248,15 @@ static void announce(struct publishing *publishing, struct log *log, uint64_t to
 
 /*
  * Makes the kernel drop its last page, which is zero behind the announced end, before it may hear
- * of a size beyond that; then announces.
+ * of a size beyond that; then announces. Of a log that was empty it has no page.
  */
 static void publish(struct store *store, struct log *log, size_t slot) {
     static const uint64_t page = 64 * 1024; /* the largest page that Linux uses */
     pthread_mutex_lock(&store->lock);
-    uint64_t from = log->announced / page * page, to = log->committed;
+    uint64_t from = log->announced, to = log->committed;
     pthread_mutex_unlock(&store->lock);
-    if (store->options.drop_pages && to > 0)
-        store->options.drop_pages(store->options.ctx, log->hour, from);
+    if (store->options.drop_pages && from > 0 && from < to)
+        store->options.drop_pages(store->options.ctx, log->hour, from / page * page);
     pthread_mutex_lock(&store->lock);
     announce(store->options.publishing, log, to);
     pthread_mutex_unlock(&store->lock);
