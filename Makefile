@@ -133,4 +133,5 @@ uninstall:
 clean:
 	rm -rf .build
 
--include $(OBJECTS:.o=.d) $(MAIN:.o=.d)
+# Of tests and benches as well.
+-include $(shell find $(BUILD) -name "*.d" 2>/dev/null)

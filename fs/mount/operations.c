@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* Names do not change what they mean; new ones are asked for, since misses are not kept. */
 #define ENTRY_SECONDS 60.0
@@ -244,8 +246,26 @@ const struct fuse_lowlevel_ops operations = {
     .statfs = op_statfs,
 };
 
+static void drop_pages(struct fuse_session *session, uint64_t id, uint64_t offset) {
+    /* -ENOENT: the kernel does not know the file, so it has no page of it. */
+    (void)fuse_lowlevel_notify_inval_inode(session, id, (off_t)offset, 0);
+}
+
+/*
+ * In a process of its own: the kernel waits for reads of those pages, and nothing can be killed
+ * that waits there. A server that was to die then could not, and its successor, which has those
+ * reads to answer, would never be started. The process does nothing but that one call, as befits
+ * the child of many threads.
+ */
 void operations_drop_pages(struct fuse_session *session, hour_t hour, uint64_t offset) {
     const struct node log = {.kind = NODE_LOG, .hour = hour};
-    /* -ENOENT: the kernel does not know the file, so it has no page of it. */
-    (void)fuse_lowlevel_notify_inval_inode(session, node_id(&log), (off_t)offset, 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        drop_pages(session, node_id(&log), offset);
+        _exit(0);
+    }
+    if (pid < 0)
+        drop_pages(session, node_id(&log), offset);
+    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
 }

@@ -13,11 +13,7 @@ struct parts {
     struct fuse_session *session;
 };
 
-/*
- * A log that can grow is opened with direct I/O, so the kernel has no page of it. Of others it is
- * told as seldom as can be: the thread that does so waits in the kernel for reads under way, and
- * cannot be killed there.
- */
+/* A log that can grow is opened with direct I/O, so the kernel has no page of it. */
 static void drop_pages(void *ctx, hour_t hour, uint64_t offset) {
     struct parts *parts = ctx;
     const struct node log = {.kind = NODE_LOG, .hour = hour};

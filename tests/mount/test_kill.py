@@ -121,6 +121,25 @@ def test_kills_under_parallel_readers(local, make_mount, readers, rng, old_hour,
     assert_same(corpus.expected_log(old), mount.read(old_hour))
 
 
+def test_kills_while_an_old_hour_grows(local, make_mount, readers, rng, old_hour):
+    """Late objects for an hour that the kernel keeps pages of: the server dies around each of them."""
+    base = int(time.time()) - 5000
+    all_of_it = [corpus.delivery(rng, old_hour, modified=base + n) for n in range(5 + KILLS // 2)]
+    local.put_all(all_of_it[:5])
+    mount = make_mount(local, {"dir_ttl": 0.05})
+    assert_same(corpus.expected_log(all_of_it[:5]), mount.read(old_hour))
+    for _ in range(3):
+        readers.start(mount.log_path(old_hour), corpus.expected_log(all_of_it))
+    for one in all_of_it[5:]:
+        local.put(one)
+        time.sleep(rng.random() * 0.1)
+        before = mount.kill_server()
+        wait_until(lambda: mount.server not in (before, None), "a new server")
+        readers.check()
+    mount.wait_for_log(old_hour, corpus.expected_log(all_of_it))
+    assert readers.finish() > KILLS // 2
+
+
 def test_kills_while_old_hours_are_fetched(faulty, fault_server, make_mount, rng):
     """The server dies while readers wait for hours that come slowly: they get them all the same."""
     hours = [corpus.now_hour(-100 - n) for n in range(6)]
