@@ -165,7 +165,7 @@ static void leave_for_later(struct batch *batch, struct item *item, int err,
 
 static enum item_state fetch_item(struct batch *batch, struct item *item) {
     struct fault fault;
-    spool_init(&item->spool, store_folder(batch->hours->options.store), &batch->hours->budget);
+    spool_init(&item->spool, store_folder(batch->hours->options.store), &batch->hours->stock);
     int err = fetch_lines(batch->hours, &item->object, &item->spool, &item->fetched, &fault);
     if (!err)
         return ITEM_FETCHED;

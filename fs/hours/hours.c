@@ -16,7 +16,7 @@ int hours_new(const struct hours_options *options, struct hours **ret, struct fa
     if (!hours)
         return fault_set(fault, -ENOMEM, "there is not enough memory to start");
     hours->options = *options;
-    atomic_init(&hours->budget.left, BUDGET);
+    spool_stock_init(&hours->stock, SPOOL_STOCK);
     pthread_mutex_init(&hours->lock, NULL);
     pthread_cond_init(&hours->changed, NULL);
     int err = pool_new(options->config->connections, &hours->pool);
@@ -34,6 +34,7 @@ void hours_free(struct hours *hours) {
         return;
     source_stop(hours->options.source);
     pool_free(hours->pool);
+    spool_stock_free(&hours->stock);
     pthread_cond_destroy(&hours->changed);
     pthread_mutex_destroy(&hours->lock);
     free(hours);

@@ -18,15 +18,12 @@
 #define TOLD_MAX 64
 #define TOLD_MS 600000
 
-/* Bytes of lines that may wait in memory for their turn; a quarter of what the program may take. */
-#define BUDGET (16u << 20)
-
 struct job;
 
 struct hours {
     struct hours_options options;
     struct pool *pool;
-    struct spool_budget budget;
+    struct spool_stock stock;
     pthread_mutex_t lock;   /* guards all below, jobs and batches */
     pthread_cond_t changed; /* some job ended, or someone lost patience */
     struct job *jobs;       /* those that are under way */

@@ -3,37 +3,54 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Spools grow by this much at least, so that they seldom ask. */
-#define GRANT ((size_t)64 * 1024)
-
-void spool_init(struct spool *spool, int dir, struct spool_budget *budget) {
-    *spool = (struct spool){.dir = dir, .fd = -1, .budget = budget};
-    buf_init(&spool->bytes, SPOOL_MEMORY);
+void spool_stock_init(struct spool_stock *stock, unsigned pieces) {
+    *stock = (struct spool_stock){.left = pieces < SPOOL_STOCK ? pieces : SPOOL_STOCK};
+    pthread_mutex_init(&stock->lock, NULL);
 }
 
-/* Whether `need` bytes in all may wait in memory. */
-static bool grant(struct spool *spool, size_t need) {
-    if (need <= spool->granted)
-        return true;
-    if (need > SPOOL_MEMORY)
-        return false;
-    size_t more = (need - spool->granted + GRANT - 1) / GRANT * GRANT;
-    size_t left = atomic_load(&spool->budget->left);
-    do {
-        if (left < more)
-            return false;
-    } while (!atomic_compare_exchange_weak(&spool->budget->left, &left, left - more));
-    spool->granted += more;
-    return true;
+void spool_stock_free(struct spool_stock *stock) {
+    while (stock->free > 0)
+        free(stock->pieces[--stock->free]);
+    pthread_mutex_destroy(&stock->lock);
+}
+
+/* A piece that nobody uses, or NULL. */
+static uint8_t *take_piece(struct spool_stock *stock) {
+    pthread_mutex_lock(&stock->lock);
+    uint8_t *piece = stock->free ? stock->pieces[--stock->free] : NULL;
+    bool make = !piece && stock->left > 0;
+    stock->left -= make;
+    pthread_mutex_unlock(&stock->lock);
+    return make ? malloc(SPOOL_MEMORY) : piece;
+}
+
+static void give_back(struct spool_stock *stock, uint8_t *piece) {
+    pthread_mutex_lock(&stock->lock);
+    stock->pieces[stock->free++] = piece;
+    pthread_mutex_unlock(&stock->lock);
+}
+
+void spool_init(struct spool *spool, int dir, struct spool_stock *stock) {
+    *spool = (struct spool){.dir = dir, .fd = -1, .stock = stock};
 }
 
 static void drop_memory(struct spool *spool) {
-    buf_free(&spool->bytes);
-    atomic_fetch_add(&spool->budget->left, spool->granted);
-    spool->granted = 0;
+    if (spool->memory)
+        give_back(spool->stock, spool->memory);
+    spool->memory = NULL;
+}
+
+/* Whether all bytes, with `more` of them, may wait in memory. */
+static bool fits(struct spool *spool, size_t more) {
+    if (spool->fd >= 0 || more > SPOOL_MEMORY - spool->len)
+        return false;
+    if (!spool->memory && spool->len == 0)
+        spool->memory = take_piece(spool->stock);
+    return spool->memory != NULL;
 }
 
 static int write_all(int fd, const uint8_t *at, size_t len) {
@@ -56,18 +73,24 @@ static int spill(struct spool *spool) {
     spool->fd = openat(spool->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (spool->fd < 0)
         return -errno;
-    int err = write_all(spool->fd, spool->bytes.at, spool->bytes.len);
+    int err = write_all(spool->fd, spool->memory, (size_t)spool->len);
     if (!err)
         drop_memory(spool);
     return err;
 }
 
+static int write_file(struct spool *spool, const uint8_t *at, size_t len) {
+    int err = spill(spool);
+    return err ? err : write_all(spool->fd, at, len);
+}
+
 int spool_write(void *ctx, const uint8_t *at, size_t len) {
     struct spool *spool = ctx;
-    bool fits = spool->fd < 0 && grant(spool, spool->bytes.len + len);
-    int err = fits ? buf_append(&spool->bytes, at, len) : spill(spool);
-    if (!err && !fits)
-        err = write_all(spool->fd, at, len);
+    int err = 0;
+    if (len > 0 && fits(spool, len))
+        memcpy(spool->memory + spool->len, at, len);
+    else if (len > 0)
+        err = write_file(spool, at, len);
     if (!err)
         spool->len += len;
     return err;
@@ -84,14 +107,12 @@ int spool_end(void *ctx, bool object) {
 int spool_restart(void *ctx) {
     struct spool *spool = ctx;
     spool_free(spool);
-    spool_init(spool, spool->dir, spool->budget);
+    spool_init(spool, spool->dir, spool->stock);
     return 0;
 }
 
 int spool_seal(struct spool *spool) {
-    if (spool->fd < 0)
-        spool->bytes.len = (size_t)spool->whole;
-    else if (ftruncate(spool->fd, (off_t)spool->whole) < 0)
+    if (spool->fd >= 0 && ftruncate(spool->fd, (off_t)spool->whole) < 0)
         return -errno;
     spool->len = spool->whole;
     return 0;
@@ -122,7 +143,7 @@ static int send_file(int fd, uint64_t len, bytes_sink sink, void *ctx) {
 int spool_send(const struct spool *spool, bytes_sink sink, void *ctx) {
     if (spool->fd >= 0)
         return send_file(spool->fd, spool->len, sink, ctx);
-    return spool->len ? sink(ctx, spool->bytes.at, (size_t)spool->len) : 0;
+    return spool->len ? sink(ctx, spool->memory, (size_t)spool->len) : 0;
 }
 
 void spool_free(struct spool *spool) {

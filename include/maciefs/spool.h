@@ -10,30 +10,41 @@
 #define MACIEFS_SPOOL_H
 
 #include <maciefs/bytes.h>
-#include <stdatomic.h>
+#include <pthread.h>
 #include <stdbool.h>
 
 #define SPOOL_MEMORY (1024 * 1024) /* bytes of one that wait in memory */
+#define SPOOL_STOCK 20             /* spools that wait there at once */
 
-/* Bytes that all spools together may still take in memory; those that get none go to their files.
+/*
+ * The memory of all spools: so many pieces of SPOOL_MEMORY, made when they are first needed and
+ * used again and again. A spool that finds none goes to its file.
  */
-struct spool_budget {
-    atomic_size_t left;
+struct spool_stock {
+    pthread_mutex_t lock;
+    unsigned left; /* pieces that may still be made */
+    unsigned free; /* pieces that nobody uses */
+    uint8_t *pieces[SPOOL_STOCK];
 };
+
+/* A stock of that many pieces, SPOOL_STOCK at most. */
+void spool_stock_init(struct spool_stock *stock, unsigned pieces);
+
+/* No spool may be in use. */
+void spool_stock_free(struct spool_stock *stock);
 
 struct spool {
     int dir; /* the cache folder, for the file */
-    struct spool_budget *budget;
-    size_t granted;   /* bytes of the budget that it has */
-    int fd;           /* the file, or -1 */
-    struct buf bytes; /* all of them, or those not yet in the file */
-    uint64_t len;     /* bytes taken */
-    uint64_t whole;   /* of those, bytes of whole lines */
+    struct spool_stock *stock;
+    uint8_t *memory; /* a piece of the stock with all the bytes, or NULL */
+    int fd;          /* the file with all the bytes, or -1 */
+    uint64_t len;    /* bytes taken */
+    uint64_t whole;  /* of those, bytes of whole lines */
     uint64_t lines;
     uint64_t events;
 };
 
-void spool_init(struct spool *spool, int dir, struct spool_budget *budget);
+void spool_init(struct spool *spool, int dir, struct spool_stock *stock);
 
 /* A bytes_sink. Returns 0, -ENOMEM, or -errno of writing (-ENOSPC). */
 int spool_write(void *spool, const uint8_t *at, size_t len);

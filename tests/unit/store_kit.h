@@ -106,8 +106,8 @@ static inline struct object object_of(const char *key, int64_t modified, const c
 /* A spool that holds text, whose lines are all events. */
 static inline struct spool spool_of(struct disk *disk, const char *text) {
     struct spool spool;
-    static struct spool_budget budget = {16 * SPOOL_MEMORY};
-    spool_init(&spool, disk->folder, &budget);
+    static struct spool_stock stock = {.lock = PTHREAD_MUTEX_INITIALIZER, .left = 8};
+    spool_init(&spool, disk->folder, &stock);
     for (const char *end; (end = strchr(text, '\n')); text = end + 1) {
         assert_int_equal(spool_write(&spool, (const uint8_t *)text, (size_t)(end + 1 - text)), 0);
         assert_int_equal(spool_end(&spool, true), 0);

@@ -5,11 +5,12 @@
 #include <sys/resource.h>
 
 static int folder;
-static struct spool_budget budget = {8 * SPOOL_MEMORY};
+static struct spool_stock stock;
 static char folder_path[] = "/tmp/maciefs-test-XXXXXX";
 
 static int open_folder(void **state) {
     (void)state;
+    spool_stock_init(&stock, 8);
     folder = mkdtemp(folder_path) ? open(folder_path, O_RDONLY | O_DIRECTORY) : -1;
     return folder < 0;
 }
@@ -17,13 +18,14 @@ static int open_folder(void **state) {
 /* The files have no names: nothing may be left in the folder. */
 static int close_folder(void **state) {
     (void)state;
+    spool_stock_free(&stock);
     close(folder);
     return rmdir(folder_path);
 }
 
 static struct spool new_spool(void) {
     struct spool spool;
-    spool_init(&spool, folder, &budget);
+    spool_init(&spool, folder, &stock);
     return spool;
 }
 
@@ -178,7 +180,7 @@ static void a_folder_that_is_gone_is_told(void **state) {
     (void)state;
     struct spool spool;
     uint8_t byte = 0;
-    spool_init(&spool, -1, &budget);
+    spool_init(&spool, -1, &stock);
     assert_int_equal(spool_write(&spool, &byte, 1), 0);
     uint8_t *bytes = calloc(1, SPOOL_MEMORY + 1);
     assert_non_null(bytes);
@@ -187,26 +189,31 @@ static void a_folder_that_is_gone_is_told(void **state) {
     free(bytes);
 }
 
-/* Memory is shared: what one spool has, another has not, and gets back when it is freed. */
-static void the_budget_is_kept(void **state) {
+/* What one spool has, another has not; it is used again when it is given back. */
+static void the_stock_is_kept(void **state) {
     (void)state;
-    struct spool_budget small = {SPOOL_MEMORY / 2};
+    struct spool_stock small;
     struct spool first, second;
+    spool_stock_init(&small, 1);
     spool_init(&first, folder, &small);
     spool_init(&second, folder, &small);
-    write_bytes(&first, SPOOL_MEMORY / 2);
-    assert_int_equal(atomic_load(&small.left), 0);
+    write_bytes(&first, SPOOL_MEMORY);
     assert_true(first.fd < 0);
     write_bytes(&second, 1);
     assert_true(second.fd >= 0);
     assert_holds(&second, 1);
+    const uint8_t *piece = first.memory;
     write_bytes(&first, 1);
     assert_true(first.fd >= 0);
-    assert_holds(&first, SPOOL_MEMORY / 2 + 1);
-    assert_int_equal(atomic_load(&small.left), SPOOL_MEMORY / 2);
+    assert_holds(&first, SPOOL_MEMORY + 1);
+    assert_int_equal(spool_restart(&second), 0);
+    write_bytes(&second, 3);
+    assert_ptr_equal(second.memory, piece);
+    assert_holds(&second, 3);
     spool_free(&first);
     spool_free(&second);
-    assert_int_equal(atomic_load(&small.left), SPOOL_MEMORY / 2);
+    assert_int_equal(small.free, 1);
+    spool_stock_free(&small);
 }
 
 int main(void) {
@@ -219,7 +226,7 @@ int main(void) {
         cmocka_unit_test(the_sinks_error_ends_the_sending),
         cmocka_unit_test(a_full_disk_is_told),
         cmocka_unit_test(a_folder_that_is_gone_is_told),
-        cmocka_unit_test(the_budget_is_kept),
+        cmocka_unit_test(the_stock_is_kept),
     };
     return cmocka_run_group_tests(tests, open_folder, close_folder);
 }
