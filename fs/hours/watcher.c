@@ -106,7 +106,6 @@ static void *watch(void *ctx) {
     struct watcher *watcher = ctx;
     int64_t began;
     store_publish_rest(watcher->options.store);
-    store_measure(watcher->options.store);
     do {
         began = clock_ms();
         look(watcher);

@@ -52,6 +52,17 @@ static int open_parts(struct parts *parts, const struct serve_options *options,
     return 0;
 }
 
+/* Counts that servers after this one find in the memory that they share. */
+static int begin_counts(struct parts *parts, struct fault *fault) {
+    struct tree *tree = &parts->tree;
+    atomic_store(&tree->counters->mounted, (int64_t)time(NULL));
+    int err = store_measure(tree->store);
+    if (err)
+        fault_set(fault, err, "the cache folder %s cannot be read: %s", tree->config->cache,
+                  strerror(-err));
+    return err;
+}
+
 static int start_parts(struct parts *parts, struct fault *fault) {
     struct tree *tree = &parts->tree;
     const struct hours_options options = {
@@ -83,10 +94,10 @@ static void close_parts(struct parts *parts) {
 int serve(void *ctx, const struct server_start *start, struct fault *fault) {
     struct serve_shared *shared = start->shared;
     struct parts parts = {0};
-    if (!start->restarts)
-        atomic_store(&shared->counters.mounted, (int64_t)time(NULL));
     atomic_store(&shared->counters.restarts, start->restarts);
     int err = open_parts(&parts, ctx, shared, fault);
+    if (!err && !start->restarts)
+        err = begin_counts(&parts, fault);
     if (!err)
         err = start_parts(&parts, fault);
     if (!err) {

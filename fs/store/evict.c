@@ -107,6 +107,20 @@ static int walk(struct store *store, struct candidates *candidates, hour_t befor
     return 0;
 }
 
+/*
+ * Walks the folder and sets the count of its bytes right, which a crash or somebody's `rm` may have
+ * made wrong. Where others have changed the count meanwhile it is left alone: the walk cannot tell
+ * what it saw of theirs. Returns 0, -EAGAIN where it was left alone, or -errno.
+ */
+static int measure(struct store *store, struct candidates *candidates, hour_t before) {
+    atomic_uint_fast64_t *count = &store->options.counters->cache_bytes_now;
+    uint64_t seen = atomic_load(count);
+    int err = walk(store, candidates, before);
+    if (err)
+        return err;
+    return atomic_compare_exchange_strong(count, &seen, (uint64_t)candidates->total) ? 0 : -EAGAIN;
+}
+
 static int by_use(const void *a, const void *b) {
     int64_t x = ((const struct candidate *)a)->used, y = ((const struct candidate *)b)->used;
     return x < y ? -1 : x > y;
@@ -132,7 +146,8 @@ static bool drop(struct store *store, const struct candidate *candidate) {
 static size_t evict_some(struct store *store, hour_t before, unsigned *ret_hours) {
     struct candidates candidates = {.at = calloc(CANDIDATES, sizeof(struct candidate))};
     size_t dropped = 0;
-    if (!candidates.at || walk(store, &candidates, before) < 0)
+    int err = candidates.at ? measure(store, &candidates, before) : -ENOMEM;
+    if (err && err != -EAGAIN)
         goto out;
     qsort(candidates.at, candidates.count, sizeof *candidates.at, by_use);
     /* To nine tenths, so that the next append does not begin it all again. */
@@ -143,7 +158,6 @@ static size_t evict_some(struct store *store, hour_t before, unsigned *ret_hours
             *ret_hours += candidates.at[i].hour != 0;
             dropped++;
         }
-    atomic_store(&store->options.counters->cache_bytes_now, (uint64_t)candidates.total);
 out:
     free(candidates.at);
     return dropped;
@@ -160,8 +174,5 @@ unsigned store_evict(struct store *store, hour_t before) {
 
 int store_measure(struct store *store) {
     struct candidates candidates = {0};
-    int err = walk(store, &candidates, 0);
-    if (!err)
-        atomic_store(&store->options.counters->cache_bytes_now, (uint64_t)candidates.total);
-    return err;
+    return measure(store, &candidates, 0);
 }

@@ -138,7 +138,10 @@ void store_restore_abandon(struct store *store, hour_t hour);
  */
 unsigned store_evict(struct store *store, hour_t before);
 
-/* Adds up what lies in the folder, once at the start. Returns 0 or -errno. */
+/*
+ * Adds up what lies in the folder: once for a mount, before anything is written. A server that
+ * follows on another finds the count in memory that outlasted it. Returns 0 or -errno.
+ */
 int store_measure(struct store *store);
 
 /* Announces what an earlier server committed and could not announce. To be called once serving. */

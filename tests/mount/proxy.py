@@ -112,11 +112,17 @@ class Proxy:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
-    def _serve(self, client):
+    def _keep(self, connection):
+        """Notes a connection, unless the network is gone: cut() may not see one that comes late."""
         with self._lock:
-            self._open.add(client)
-        if self.mode == RESET or self._stopping:
-            self._drop(client)
+            self._open.add(connection)
+            gone = self.mode in (REFUSE, RESET) or self._stopping
+        if gone:
+            self._drop(connection)
+        return not gone
+
+    def _serve(self, client):
+        if not self._keep(client):
             return
         try:
             server = socket.create_connection(("127.0.0.1", self.target_port))
@@ -124,8 +130,9 @@ class Proxy:
             self._drop(client)
             return
         server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with self._lock:
-            self._open.add(server)
+        if not self._keep(server):
+            self._drop(client)
+            return
         threading.Thread(target=self._answers, args=(server, client), daemon=True).start()
         self._forward(client, server, self._note_request)
 
