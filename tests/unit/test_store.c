@@ -510,6 +510,16 @@ static void watched_hours_and_writers_are_spared(void **state) {
     assert_int_equal(disk_state(&disk, hour_add(HOUR, 1)).readable, 1003);
 }
 
+/* A crash, or somebody's `rm`, may have left a count that is not that of the folder. */
+static void a_wrong_count_is_set_right(void **state) {
+    (void)state;
+    fill_hours();
+    uint64_t right = disk.counters.cache_bytes_now;
+    disk.counters.cache_bytes_now = disk.options.size + 1;
+    assert_int_equal(store_evict(disk.store, hour_add(HOUR, 5)), 0);
+    assert_int_equal(disk.counters.cache_bytes_now, right);
+}
+
 /* An hour that was never committed leaves an empty file; without it, it is as new. */
 static void an_evicted_hour_without_bytes_can_grow(void **state) {
     (void)state;
@@ -770,6 +780,7 @@ int main(void) {
         TEST(small_caches_are_left_alone),
         TEST(the_least_recently_used_go_first),
         TEST(watched_hours_and_writers_are_spared),
+        TEST(a_wrong_count_is_set_right),
         TEST(an_evicted_hour_without_bytes_can_grow),
         TEST(reading_counts_as_use),
         TEST(evicted_data_comes_back_in_any_order),
