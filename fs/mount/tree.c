@@ -270,10 +270,22 @@ int tree_open(struct tree *tree, const struct node *node, struct patience *patie
     return node->kind == NODE_OBJECT ? open_object(tree, node, patience) : 0;
 }
 
-static ssize_t read_log(struct tree *tree, hour_t hour, uint64_t offset, void *at, size_t len,
-                        struct patience *patience) {
+/* How many of `len` bytes at `offset` stat tells of. */
+static int announced_len(struct tree *tree, hour_t hour, uint64_t offset, size_t *len) {
+    struct log_state state;
+    int err = store_state(tree->store, hour, &state);
+    if (err)
+        return err;
+    uint64_t rest = offset < state.size ? state.size - offset : 0;
+    if (rest < *len)
+        *len = (size_t)rest;
+    return 0;
+}
+
+static ssize_t read_log(struct tree *tree, hour_t hour, bool cached, uint64_t offset, void *at,
+                        size_t len, struct patience *patience) {
     ssize_t n;
-    int err = 0;
+    int err = cached ? 0 : announced_len(tree, hour, offset, &len);
     /* It may be evicted while it is open, and again as soon as it is back. */
     while (!err && (n = store_read(tree->store, hour, offset, at, len)) == -ENODATA)
         err = hours_ready(tree->hours, hour, true, patience);
@@ -309,11 +321,11 @@ static ssize_t read_report(struct tree *tree, const struct node *node, uint64_t 
     return err ? err : (ssize_t)n;
 }
 
-ssize_t tree_read(struct tree *tree, const struct node *node, uint64_t offset, void *at, size_t len,
-                  struct patience *patience) {
+ssize_t tree_read(struct tree *tree, const struct node *node, bool cached, uint64_t offset,
+                  void *at, size_t len, struct patience *patience) {
     switch (node->kind) {
     case NODE_LOG:
-        return read_log(tree, node->hour, offset, at, len, patience);
+        return read_log(tree, node->hour, cached, offset, at, len, patience);
     case NODE_OBJECT:
         return read_object(tree, node, offset, at, len, patience);
     case NODE_STATUS:

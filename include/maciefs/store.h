@@ -3,10 +3,11 @@
  *
  * An hour's log is a file, with its journal beside it: <cache>/2026/11/24/05.ndjson and .journal.
  * Data flows one way: lines are written behind the committed ones (store_write), then made durable
- * and journaled (store_commit), from when they can be read; then the mount is told, which makes the
- * kernel forget a last page that it may hold half-filled; then the new size is announced. What a
- * crash left behind the last journaled byte is cut off when the log is next used. Files and
- * journals say all there is to know, so a server that starts has nothing to rebuild.
+ * and journaled (store_commit), from when they can fill the kernel's pages; then the mount is told,
+ * which makes the kernel forget a last page that it may hold half-filled; then the new size is
+ * announced, from when readers see them. What a crash left behind the last journaled byte is cut
+ * off when the log is next used. Files and journals say all there is to know, so a server that
+ * starts has nothing to rebuild.
  *
  * Data of hours that are over can be dropped (evicted) to stay under the cache's size; journals
  * stay, so sizes are still known, and the data comes back by fetching the journal's objects again.

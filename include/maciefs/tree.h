@@ -48,9 +48,13 @@ bool tree_is_settled(struct tree *tree, const struct node *node);
 /* Makes a node's bytes lie on the disk. Errors as hours_ready; -EISDIR. */
 int tree_open(struct tree *tree, const struct node *node, struct patience *patience);
 
-/* Reads. Returns the bytes' number or a negative errno. */
-ssize_t tree_read(struct tree *tree, const struct node *node, uint64_t offset, void *at, size_t len,
-                  struct patience *patience);
+/*
+ * Reads. `cached`: the kernel keeps what it gets in pages, and shows of them what it knows the size
+ * of; so pages are filled as far as there are bytes. Otherwise a reader gets them as they are, and
+ * nothing behind the size that stat would tell. Returns the bytes' number or a negative errno.
+ */
+ssize_t tree_read(struct tree *tree, const struct node *node, bool cached, uint64_t offset,
+                  void *at, size_t len, struct patience *patience);
 
 /*
  * Calls `visit` for each entry of a folder behind the one that `after` stands for (0: all), in
