@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,7 @@ struct catalog {
     struct source *source;
     struct counters *counters;
     unsigned ttl_ms;
+    atomic_bool folds_not; /* the source folds keys at nothing but '/' */
 
     struct folder *folders;
     size_t folder_count, folder_cap;
@@ -150,7 +152,7 @@ static int list_folders(struct catalog *catalog, hour_t folder, unsigned depth,
     folder_prefix(folder, depth, prefix);
     do {
         struct listing page = {0};
-        const struct list_query query = {.prefix = prefix, .token = token, .folders = true};
+        const struct list_query query = {.prefix = prefix, .token = token, .fold = '/'};
         err = list(catalog, &query, &page, fault);
         if (!err && take_folders(&page, folder, depth, strlen(prefix), children) < 0)
             err = cannot_keep(catalog, -ENOMEM, fault);
@@ -184,9 +186,119 @@ static void keep_folder(struct catalog *catalog, hour_t folder, unsigned depth,
     *known = (struct folder){folder, depth, clock_ms(), *children};
 }
 
+/*
+ * A month's days with their hours, by folding keys at the '-' that is in the names Firehose gives
+ * to objects and in no name of a folder: an hour is an entry then, or as many as it has streams.
+ */
+#define NAMES_FOLD '-'
+
+/* Entries that are single objects, of names without a '-'; with more, it is no way to list. */
+#define UNFOLDED_MAX 100
+
+#define DAYS_MAX 32 /* by their numbers, from 1 */
+
+struct month {
+    hour_t label;
+    struct children days;
+    struct children hours[DAYS_MAX];
+    size_t unfolded;
+};
+
+static void free_month(struct month *month) {
+    children_free(&month->days);
+    for (size_t i = 0; i < DAYS_MAX; i++)
+        children_free(&month->hours[i]);
+}
+
+/* Takes a key, whole or folded, for the hour that it is of. */
+static int take_key(struct month *month, const char *key) {
+    hour_t hour;
+    if (!hour_of_key(key, &hour) || hour_year(hour) != hour_year(month->label) ||
+        hour_month(hour) != hour_month(month->label))
+        return 0;
+    unsigned day = hour_day(hour);
+    int err = children_add(&month->days, hour_pack(hour_year(hour), hour_month(hour), day, 0), 2);
+    return err ? err : children_add(&month->hours[day], hour, HOUR_DEPTH - 1);
+}
+
+static int take_keys(struct month *month, const struct listing *page) {
+    int err = 0;
+    for (size_t i = 0; !err && i < page->folder_count; i++)
+        err = take_key(month, page->folders[i]);
+    for (size_t i = 0; !err && i < page->object_count; i++)
+        err = take_key(month, page->objects[i].key);
+    month->unfolded += page->object_count;
+    return err;
+}
+
+/*
+ * Whether a page is the answer that was hoped for: there are servers that ignore such a delimiter,
+ * and one that answers with the same token for ever.
+ */
+static bool is_folded(const struct month *month, const struct listing *page, const char *token) {
+    return month->unfolded <= UNFOLDED_MAX && page->skipped == 0 &&
+           !(token && page->next && strcmp(token, page->next) == 0);
+}
+
+/* Returns source_list's errors, or -EPROTO where the source cannot do that. */
+static int list_month(struct catalog *catalog, struct month *month, struct fault *fault) {
+    char prefix[HOUR_PATH_LEN + 2];
+    char *token = NULL;
+    int err;
+    folder_prefix(month->label, 2, prefix);
+    do {
+        struct listing page = {0};
+        const struct list_query query = {.prefix = prefix, .token = token, .fold = NAMES_FOLD};
+        err = list(catalog, &query, &page, fault);
+        if (!err && take_keys(month, &page) < 0)
+            err = cannot_keep(catalog, -ENOMEM, fault);
+        if (!err && !is_folded(month, &page, token))
+            err = fault_set(fault, -EPROTO, "%s does not fold keys at '%c'", catalog->source->name,
+                            NAMES_FOLD);
+        free(token);
+        token = err ? NULL : take_token(&page);
+        listing_free(&page);
+    } while (token);
+    return err;
+}
+
+/* The lock is held. What is kept is the catalog's from then on. */
+static void keep_month(struct catalog *catalog, struct month *month) {
+    hour_t day;
+    for (size_t n = 0; children_at(&month->days, month->label, 2, n, &day); n++) {
+        keep_folder(catalog, day, 3, &month->hours[hour_day(day)]);
+        month->hours[hour_day(day)] = (struct children){0};
+    }
+    keep_folder(catalog, month->label, 2, &month->days);
+    month->days = (struct children){0};
+}
+
+/* Returns false where that is no way to list: then it is not tried again. */
+static bool try_month(struct catalog *catalog, hour_t label, int *ret_err, struct fault *fault) {
+    struct month month = {.label = label};
+    if (!catalog->source->folds_any || atomic_load(&catalog->folds_not))
+        return false;
+    int err = list_month(catalog, &month, fault);
+    bool refused = err && err != -ENETDOWN && err != -ETIMEDOUT && err != -ECONNRESET &&
+                   err != -ECANCELED && err != -ENOMEM;
+    if (!err) {
+        pthread_mutex_lock(&catalog->lock);
+        keep_month(catalog, &month);
+        pthread_mutex_unlock(&catalog->lock);
+    }
+    free_month(&month);
+    if (refused)
+        atomic_store(&catalog->folds_not, true);
+    *ret_err = err;
+    return !refused;
+}
+
 int catalog_list_folder(struct catalog *catalog, hour_t folder, unsigned depth,
                         struct fault *fault) {
     struct children children = {0};
+    int of_month;
+    if (depth == 2 && try_month(catalog, folder, &of_month, fault))
+        return of_month;
     int err = list_folders(catalog, folder, depth, &children, fault);
     if (err) {
         children_free(&children);

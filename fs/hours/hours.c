@@ -119,6 +119,8 @@ int hours_ready(struct hours *hours, hour_t hour, bool data, struct patience *pa
 int hours_children(struct hours *hours, hour_t folder, unsigned depth, struct children *ret,
                    struct patience *patience) {
     bool fresh;
+    if (depth == 1 || depth == 2)
+        read_ahead_month(hours, folder, depth);
     int err = catalog_children(hours->options.catalog, folder, depth, ret, &fresh);
     int listed = 0;
     if (!err && !fresh) {

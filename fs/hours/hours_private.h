@@ -35,6 +35,7 @@ struct hours {
         bool forward; /* it began where the page before it had ended */
     } page;
     hour_t last_day;   /* the day whose hours were last read */
+    hour_t last_month; /* the year or month whose children were last read */
     bool away;         /* the source did not answer last time */
     int64_t away_when; /* monotonic ms */
     bool full;         /* the disk was, last time */

@@ -49,3 +49,27 @@ void read_ahead_days(struct hours *hours, hour_t day) {
         list_days_behind(hours, day, &days);
     children_free(&days);
 }
+
+/* The first month of the year, behind this one, that is known and was not listed lately. */
+static hour_t next_month(struct hours *hours, hour_t month) {
+    struct children months = {0};
+    hour_t year = hour_pack(hour_year(month), 0, 0, 0), other, next = 0;
+    bool fresh;
+    int err = catalog_children(hours->options.catalog, year, 1, &months, &fresh);
+    for (size_t n = 0; !err && !next && children_at(&months, year, 1, n, &other); n++)
+        if (other > month)
+            next = other;
+    children_free(&months);
+    return next && !is_listed(hours, next, 2) ? next : 0;
+}
+
+void read_ahead_month(struct hours *hours, hour_t folder, unsigned depth) {
+    pthread_mutex_lock(&hours->lock);
+    bool forward = hours->last_month && hour_year(hours->last_month) == hour_year(folder) &&
+                   folder > hours->last_month;
+    hours->last_month = folder;
+    pthread_mutex_unlock(&hours->lock);
+    hour_t next = forward && depth == 2 ? next_month(hours, folder) : 0;
+    if (next)
+        (void)job_begin(hours, list_folder, next, 2);
+}

@@ -11,4 +11,10 @@
 void read_ahead_objects(struct hours *hours, hour_t hour);
 void read_ahead_days(struct hours *hours, hour_t day);
 
+/*
+ * A year's or month's children are asked for (depth 1 or 2): who comes from the year, or from an
+ * earlier month of it, will want the next month, too.
+ */
+void read_ahead_month(struct hours *hours, hour_t folder, unsigned depth);
+
 #endif

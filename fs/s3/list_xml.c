@@ -21,6 +21,7 @@ struct list_reader {
     struct listing *page;
     const char *prefix;
     size_t prefix_len;
+    char fold;
     bool url_encoded;
     bool has_truncated, truncated;
     struct entry entry;
@@ -200,7 +201,7 @@ static int end_folder(struct list_reader *r, const struct xml_text *text) {
     size_t len;
     if (!r->entry.has_key)
         return -EPROTO;
-    if (!relative_key(r, &key, &len) || key[len - 1] != '/') {
+    if (!relative_key(r, &key, &len) || key[len - 1] != r->fold) {
         r->page->skipped++;
         return 0;
     }
@@ -250,7 +251,8 @@ static int find_encoding(void *ctx, const char *path, const struct xml_text *tex
     return strcmp(text->at, "url") == 0 ? ENCODING_URL : ENCODING_OTHER;
 }
 
-int s3_list_parse(const uint8_t *xml, size_t len, const char *prefix, struct listing *ret) {
+int s3_list_parse(const uint8_t *xml, size_t len, const char *prefix, char fold,
+                  struct listing *ret) {
     /* How keys are to be read may be told behind them (MinIO does): it is looked for first. */
     const struct xml_handler finder = {.end = find_encoding};
     int encoding = xml_read(xml, len, &finder);
@@ -259,6 +261,7 @@ int s3_list_parse(const uint8_t *xml, size_t len, const char *prefix, struct lis
     struct list_reader r = {.page = ret,
                             .prefix = prefix,
                             .prefix_len = strlen(prefix),
+                            .fold = fold,
                             .url_encoded = encoding == ENCODING_URL};
     const struct xml_handler handler = {.begin = on_begin, .end = on_end, .ctx = &r};
     int err = xml_read(xml, len, &handler);

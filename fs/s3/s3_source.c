@@ -29,6 +29,7 @@ static int no_memory(struct fault *fault) {
 struct page {
     struct s3_source *source;
     struct listing *listing;
+    char fold;
     struct buf xml;
     bool too_long;
 };
@@ -49,7 +50,8 @@ static int page_restart(void *ctx) {
 static int page_check(void *ctx, const struct http_answer *answer, struct fault *fault) {
     struct page *page = ctx;
     page->listing->now = answer->date ? answer->date : (int64_t)time(NULL);
-    int err = s3_list_parse(page->xml.at, page->xml.len, page->source->prefix, page->listing);
+    int err =
+        s3_list_parse(page->xml.at, page->xml.len, page->source->prefix, page->fold, page->listing);
     if (err == -EPROTO)
         return fault_set(fault, err,
                          "%s answers what is no listing of S3's: check that endpoint= is one",
@@ -78,8 +80,10 @@ static int make_query(const struct s3_source *source, const struct list_query *a
     const char *after = or_empty(asked->after), *token = or_empty(asked->token);
     unsigned limit =
         asked->limit && asked->limit < LISTING_PAGE_MAX ? asked->limit : LISTING_PAGE_MAX;
-    int err = buf_printf(query, "list-type=2&encoding-type=url&max-keys=%u%s", limit,
-                         asked->folders ? "&delimiter=%2F" : "");
+    const char delimiter[] = {asked->fold, '\0'};
+    int err = buf_printf(query, "list-type=2&encoding-type=url&max-keys=%u", limit);
+    if (!err)
+        err = add_parameter(query, "delimiter", delimiter, "");
     if (!err)
         err = add_parameter(query, "prefix", source->prefix, or_empty(asked->prefix));
     if (!err && token[0])
@@ -100,7 +104,7 @@ static struct s3_resource resource_of(const struct s3_source *source, const char
 static int list(struct source *base, const struct list_query *asked, struct listing *ret,
                 struct fault *fault) {
     struct s3_source *source = (struct s3_source *)base;
-    struct page page = {.source = source, .listing = ret};
+    struct page page = {.source = source, .listing = ret, .fold = asked->fold};
     struct buf query;
     buf_init(&query, QUERY_MAX);
     buf_init(&page.xml, PAGE_BYTES_MAX);
@@ -272,8 +276,11 @@ int s3_source_new(const struct config *config, const char *prefix, struct source
         free_names(source);
         return err;
     }
-    source->base = (struct source){
-        .ops = &ops, .name = source->name, .bucket = source->bucket, .prefix = source->prefix};
+    source->base = (struct source){.ops = &ops,
+                                   .name = source->name,
+                                   .bucket = source->bucket,
+                                   .prefix = source->prefix,
+                                   .folds_any = true};
     *ret = &source->base;
     return 0;
 }

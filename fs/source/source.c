@@ -69,7 +69,7 @@ static void note_first(struct candidate *candidate, const struct listing *page) 
  * of what begins like the years of this century.
  */
 static int candidate_look(struct candidate *candidate, struct fault *fault) {
-    struct list_query query = {.folders = true};
+    struct list_query query = {.fold = '/'};
     struct listing page;
     int err = source_list(candidate->source, &query, &page, fault);
     if (err)

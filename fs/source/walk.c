@@ -22,7 +22,7 @@ struct level {
 struct walk {
     const char *root_name;
     const char *prefix, *after, *token;
-    bool folders;
+    bool folders; /* keys are folded at '/' */
     size_t limit;
     const atomic_bool *stop;
     struct timespec now;
@@ -303,7 +303,7 @@ int walk_list(int root, const char *root_name, const struct list_query *query,
         .prefix = or_empty(query->prefix),
         .after = or_empty(query->after),
         .token = or_empty(query->token),
-        .folders = query->folders,
+        .folders = query->fold == '/',
         .limit = query->limit && query->limit < LISTING_PAGE_MAX ? query->limit : LISTING_PAGE_MAX,
         .stop = stop,
         .page = page,

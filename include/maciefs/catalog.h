@@ -2,7 +2,8 @@
  * What the source has: which hours, and which objects in an hour.
  *
  * Listings are kept for `dir_ttl` and shared by all who ask. Both kinds of question are answered by
- * as few requests as can be: the children of a folder by one request with a delimiter, and the
+ * as few requests as can be: the children of a folder by one request with a delimiter, a month's
+ * with their own children by one or two, where the source can do that; and the
  * objects of an hour by a page of bare keys, of which every hour that it holds whole is kept; so a
  * walk through all hours costs what a plain listing of the bucket does. Memory is bounded: the
  * listings of the hours that were asked for least recently are forgotten.
@@ -33,7 +34,8 @@ void catalog_free(struct catalog *catalog); /* accepts NULL */
 int catalog_children(struct catalog *catalog, hour_t folder, unsigned depth, struct children *ret,
                      bool *ret_fresh);
 
-/* Lists the children of a folder anew. Returns 0 or source_list's errors with a fault. */
+/* Lists the children of a folder anew; those of a month with theirs, if it can be. Returns 0 or
+ * source_list's errors with a fault. */
 int catalog_list_folder(struct catalog *catalog, hour_t folder, unsigned depth,
                         struct fault *fault);
 

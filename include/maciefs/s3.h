@@ -20,13 +20,15 @@ int s3_source_new(const struct config *config, const char *prefix, struct source
 
 /*
  * Parses a ListObjectsV2 answer (encoding-type=url) and adds its entries to *ret, less `prefix` at
- * the front of each key (an entry without it is counted in `skipped`). Escaped and bare '/' are the
+ * the front of each key (an entry without it, and a common prefix that does not end in `fold`, are
+ * counted in `skipped`). Escaped and bare '/' are the
  * same to it. Returns 0; -EPROTO where it is not such an answer, which includes XML that declares a
  * document type, nests deeper than such an answer does, or ends too soon; -ENOMEM. Where keys are
  * not encoded (no EncodingType in the answer) they are taken as they stand. After a failure *ret
  * holds what came before it, and is to be freed all the same.
  */
-int s3_list_parse(const uint8_t *xml, size_t len, const char *prefix, struct listing *ret);
+int s3_list_parse(const uint8_t *xml, size_t len, const char *prefix, char fold,
+                  struct listing *ret);
 
 /* What an error body says; each "" where it does not. */
 struct s3_error {

@@ -33,7 +33,7 @@ struct list_query {
     const char *prefix; /* only keys that begin so */
     const char *after;  /* only keys greater than this */
     const char *token;  /* the `next` of the page before, for the page that follows it */
-    bool folders;       /* keys with a '/' behind the prefix are folded into the folder before it */
+    char fold;          /* keys with it behind the prefix are folded at it; '/': into folders; 0 */
     unsigned limit;     /* entries a page, 1 … LISTING_PAGE_MAX; 0 is LISTING_PAGE_MAX */
 };
 
@@ -41,7 +41,7 @@ struct list_query {
 struct listing {
     struct object *objects;
     size_t object_count;
-    char **folders; /* relative keys that end in '/'; only where the query asked for folders */
+    char **folders; /* what keys were folded into: relative, and ending in the query's `fold` */
     size_t folder_count;
     char *next;     /* token for the next page; NULL at the end */
     int64_t now;    /* the source's own clock when it answered, seconds since 1970 */
@@ -70,6 +70,7 @@ struct source {
     const char *name;   /* as users know it, with the prefix in full: "s3://bucket/macie/" */
     const char *bucket; /* "bucket", or the folder's path; for messages and log_info */
     const char *prefix; /* what stands before every relative key in the bucket; "" or text */
+    bool folds_any;     /* keys can be folded at any character, not at '/' alone */
 };
 
 /*

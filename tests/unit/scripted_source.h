@@ -36,6 +36,7 @@ struct scripted {
     unsigned waiting;
     unsigned running, running_max; /* gets */
     bool stopped;
+    bool token_stands; /* a page that is folded at '-' has its own token for the next */
 };
 
 /* -- What the calls do; the lock is held but while they wait ---------------------------------- */
@@ -71,8 +72,9 @@ static inline size_t scripted_after(const struct scripted *s, const char *key) {
 
 /* The folder that a key is folded into, or "". */
 static inline void scripted_fold(const struct list_query *query, const char *key, char *ret) {
-    const char *slash = strchr(key + strlen(query->prefix ? query->prefix : ""), '/');
-    size_t len = query->folders && slash ? (size_t)(slash + 1 - key) : 0;
+    const char *at =
+        query->fold ? strchr(key + strlen(query->prefix ? query->prefix : ""), query->fold) : NULL;
+    size_t len = at ? (size_t)(at + 1 - key) : 0;
     memcpy(ret, key, len);
     ret[len] = '\0';
 }
@@ -89,7 +91,8 @@ static inline void scripted_page(struct scripted *s, const struct list_query *qu
             continue;
         scripted_fold(query, object->key, folder);
         if (n == room) {
-            listing_set_next(ret, last);
+            listing_set_next(
+                ret, s->token_stands && query->fold == '-' && query->token ? query->token : last);
             return;
         }
         n++;

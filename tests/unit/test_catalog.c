@@ -378,6 +378,105 @@ static void a_folder_that_cannot_be_listed_stays_as_it_was(void **state) {
     assert_int_equal(mask_of(day, 3, &fresh), before | 1u << 20);
 }
 
+/* -- Months ------------------------------------------------------------------------------------ */
+
+#define MONTH hour_pack(2026, 11, 0, 0)
+
+/* Hours of two days, with some objects each, and what belongs to neither. */
+static void put_month(void) {
+    static const char *const keys[] = {
+        "2026/10/31/23/macie-1-a", "2026/11/03/07/macie-1-a", "2026/11/03/07/macie-1-b",
+        "2026/11/03/09/macie-1-a", "2026/11/03/09/other-2-a", "2026/11/30/00/plain",
+        "2026/11/99/00/macie-1-a", "2026/12/01/00/macie-1-a",
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        put(keys[i]);
+}
+
+static void assert_month(void) {
+    bool fresh;
+    assert_int_equal(mask_of(MONTH, 2, &fresh) & (1u << 3 | 1u << 30), 1u << 3 | 1u << 30);
+    assert_true(fresh);
+    assert_int_equal(mask_of(hour_pack(2026, 11, 3, 0), 3, &fresh), 1u << 7 | 1u << 9);
+    assert_true(fresh);
+    assert_int_equal(mask_of(hour_pack(2026, 11, 30, 0), 3, &fresh), 1u << 0);
+    assert_true(fresh);
+}
+
+static void a_month_is_listed_with_its_hours(void **state) {
+    (void)state;
+    source.base.folds_any = true;
+    put_month();
+    for (source.page = 1; source.page < 9; source.page++) {
+        new_catalog(DAY_MS);
+        assert_int_equal(catalog_list_folder(catalog, MONTH, 2, NULL), 0);
+        assert_month();
+    }
+    unsigned lists = source.lists;
+    assert_int_equal(catalog_list_folder(catalog, MONTH, 2, NULL), 0);
+    assert_int_equal(source.lists, lists + 1);
+}
+
+static uint32_t days_by_folders(void) {
+    bool fresh;
+    assert_int_equal(catalog_list_folder(catalog, MONTH, 2, NULL), 0);
+    return mask_of(MONTH, 2, &fresh);
+}
+
+/* Folder by folder from then on, without another try. */
+static void assert_given_up(void) {
+    unsigned lists = source.lists;
+    assert_int_equal(days_by_folders(), 1u << 3 | 1u << 30);
+    assert_int_equal(source.lists, lists + 1);
+}
+
+static void names_without_a_dash_are_listed_by_folders(void **state) {
+    (void)state;
+    source.base.folds_any = true;
+    put("2026/11/30/00/plain");
+    for (int i = 0; i < 200; i++) {
+        char key[64];
+        snprintf(key, sizeof key, "2026/11/03/%02d/%d", i % 24, i);
+        put(key);
+    }
+    assert_int_equal(days_by_folders(), 1u << 3 | 1u << 30);
+    assert_given_up();
+}
+
+static void a_source_that_cannot_fold_is_asked_by_folders(void **state) {
+    (void)state;
+    source.base.folds_any = true;
+    put_month();
+    source.fail_call = source.calls + 1;
+    source.fail_err = -EINVAL;
+    assert_int_equal(days_by_folders(), 1u << 3 | 1u << 30);
+    assert_given_up();
+}
+
+static void a_source_that_is_away_may_fold_later(void **state) {
+    (void)state;
+    struct fault fault;
+    source.base.folds_any = true;
+    put_month();
+    source.fail_call = source.calls + 1;
+    source.fail_err = -ENETDOWN;
+    assert_int_equal(catalog_list_folder(catalog, MONTH, 2, &fault), -ENETDOWN);
+    assert_int_equal(catalog_list_folder(catalog, MONTH, 2, &fault), 0);
+    assert_month();
+}
+
+/* As one server does. */
+static void the_same_token_again_ends_it(void **state) {
+    (void)state;
+    source.base.folds_any = true;
+    put_month();
+    source.page = 1;
+    source.token_stands = true;
+    assert_int_equal(days_by_folders(), 1u << 3 | 1u << 30);
+    source.page = 1000;
+    assert_given_up();
+}
+
 static void children_come_in_order(void **state) {
     (void)state;
     struct children children = {0};
@@ -417,6 +516,11 @@ int main(void) {
         TEST(an_hour_larger_than_the_bound_is_whole),
         TEST(folders_are_told_from_other_names),
         TEST(folders_age),
+        TEST(a_month_is_listed_with_its_hours),
+        TEST(names_without_a_dash_are_listed_by_folders),
+        TEST(a_source_that_cannot_fold_is_asked_by_folders),
+        TEST(a_source_that_is_away_may_fold_later),
+        TEST(the_same_token_again_ends_it),
         TEST(a_folder_that_cannot_be_listed_stays_as_it_was),
         TEST(children_come_in_order),
     };

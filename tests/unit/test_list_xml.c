@@ -23,7 +23,7 @@
 
 static int parse(const char *xml, const char *prefix, struct listing *ret) {
     *ret = (struct listing){0};
-    return s3_list_parse((const uint8_t *)xml, strlen(xml), prefix, ret);
+    return s3_list_parse((const uint8_t *)xml, strlen(xml), prefix, '/', ret);
 }
 
 static void assert_parses_as(const char *xml, int expected) {

@@ -135,7 +135,7 @@ static void lists(void **state) {
 static void asks_what_the_query_says(void **state) {
     struct fixture *f = *state;
     const struct list_query queries[] = {
-        {.prefix = "2026/1 +", .after = "2026/1&x", .folders = true, .limit = 7},
+        {.prefix = "2026/1 +", .after = "2026/1&x", .fold = '/', .limit = 7},
         {.after = "2026/", .token = "t/=", .limit = 5000},
     };
     for (size_t i = 0; i < 2; i++) {

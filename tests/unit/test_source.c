@@ -121,7 +121,7 @@ static char *model_next(const struct fixture *f, const struct list_query *query,
         const char *key = f->keys[*at];
         if (!begins(key, query->prefix) || strcmp(key, query->after) <= 0)
             continue;
-        const char *slash = query->folders ? strchr(key + strlen(query->prefix), '/') : NULL;
+        const char *slash = query->fold ? strchr(key + strlen(query->prefix), query->fold) : NULL;
         char *entry = slash ? strndup(key, (size_t)(slash + 1 - key)) : strdup(key);
         assert_non_null(entry);
         ++*at;
@@ -148,7 +148,7 @@ static void check_page(const struct fixture *f, const struct list_query *query,
         char *wanted = model_next(f, query, at);
         if (!wanted || strcmp(entry, wanted) != 0)
             fail_msg("prefix \"%s\" after \"%s\" limit %u%s: \"%s\" instead of \"%s\"",
-                     query->prefix, query->after, query->limit, query->folders ? " folders" : "",
+                     query->prefix, query->after, query->limit, query->fold ? " folders" : "",
                      entry, wanted ? wanted : "the end");
         free(wanted);
     }
@@ -179,8 +179,8 @@ static void check_query(struct fixture *f, struct list_query query) {
 
 static void check_both(struct fixture *f, const char *prefix, const char *after, unsigned limit) {
     check_query(f, (struct list_query){.prefix = prefix, .after = after, .limit = limit});
-    check_query(
-        f, (struct list_query){.prefix = prefix, .after = after, .limit = limit, .folders = true});
+    check_query(f,
+                (struct list_query){.prefix = prefix, .after = after, .limit = limit, .fold = '/'});
 }
 
 /* ---- Listing ---- */
@@ -349,7 +349,7 @@ static void test_folder_of_unsettled_files(void **state) {
     write_file(f, "a/b/new", "x");
     set_mtime(f, "a/b/new", time(NULL) + 1000, 0);
     write_file(f, "c/d/old", "x");
-    struct list_query query = {.folders = true};
+    struct list_query query = {.fold = '/'};
     assert_int_equal(source_list(f->source, &query, &page, &f->fault), 0);
     assert_int_equal(page.folder_count, 1);
     assert_string_equal(page.folders[0], "c/");
