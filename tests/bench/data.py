@@ -1,7 +1,9 @@
 """What is measured: deliveries like those of Firehose, made from a fixed seed and put in parallel."""
 import concurrent.futures
 import datetime
+import gzip
 import json
+import os
 import random
 import threading
 import uuid
@@ -15,6 +17,9 @@ KEYS = "keys"            # the prefix of row (d)
 ARRIVALS = "arrivals"    # the prefix of row (e)
 STORED = 40 * 1024       # bytes of one gzip object
 DISTINCT = 64            # bodies, which the objects take in turn
+SHAPED = 1 << 20         # bytes of one object of row (g): the least that Firehose buffers
+VECTORS = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                       "../vectors/wazuh-shape.jsonl")
 UPLOADERS = 8
 
 
@@ -97,3 +102,21 @@ def put_keys(server, keys, hours):
     labels = hours_back(hours, days_ago=7)
     put_all(server, [(delivery_key(KEYS, labels[i * hours // keys], i), body)
                      for i in range(keys)])
+
+
+def write_shaped(folder, count):
+    """Writes the gzip objects of row (g): the vectors' events in any order, without white space as
+    EventBridge sends them. Returns their paths."""
+    rng = random.Random(4)
+    with open(VECTORS, encoding="utf-8") as lines:
+        events = [json.dumps(json.loads(json.loads(line)["event"]), separators=(",", ":"),
+                             ensure_ascii=False) for line in lines]
+    paths = [os.path.join(folder, f"{i}.gz") for i in range(count)]
+    for path in paths:
+        chosen, size = [], 0
+        while size < SHAPED:
+            chosen.append(rng.choice(events).encode())
+            size += len(chosen[-1])
+        with open(path, "wb") as out:
+            out.write(gzip.compress(b"".join(chosen), 6))
+    return paths

@@ -8,6 +8,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 import bare
@@ -234,4 +235,30 @@ def memory_row(_server, _plan, peaks):
               max(peaks) / 1024, 64, False, " MiB")
 
 
-ROWS = {"a": decode_row, "b": read_rows, "d": list_rows, "e": arrival_row, "f": memory_row}
+# --- (g) ----------------------------------------------------------------------------------------
+
+
+def python_seconds(paths, *options):
+    """CPU of Python for 100,000 events."""
+    module = os.path.join(mounts.ROOT, "tests/bench/module.py")
+    seconds, events = output(f"{sys.executable} {module} {' '.join([*options, *paths])}").split()
+    return float(seconds) * 1e5 / int(events)
+
+
+def shape_row(_server, plan, _peaks):
+    """bench_shape ends with a line: events, seconds for 100,000, MB/s of shaping alone."""
+    say("shaping …")
+    with tempfile.TemporaryDirectory(prefix="maciefs-bench-") as folder:
+        paths = data.write_shaped(folder, plan.shaped)
+        bench = os.path.join(mounts.ROOT, ".build/release/bench/bench_shape")
+        last = output(f"{bench} 15 {' '.join(paths)}").decode().strip().splitlines()[-1]
+        python = min(python_seconds(paths) for _ in range(plan.rounds))
+        better = min(python_seconds(paths, "--keep-place") for _ in range(plan.rounds))
+    ours, alone = (float(n) for n in re.search(r"([\d.]+) s .* (\d+) MB/s", last).groups())
+    yield Row("g", f"CPU of 100,000 events from gzip object to line (shaping: {alone:.0f} MB/s)",
+              f"{ours:.2f} s", f"Python with json, as the module: {python:.1f} s "
+              f"(without its copies: {better:.1f} s)", python / ours, 30, True)
+
+
+ROWS = {"a": decode_row, "b": read_rows, "d": list_rows, "e": arrival_row, "f": memory_row,
+        "g": shape_row}

@@ -55,13 +55,14 @@ def measure(plan):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--markdown", action="store_true")
-    parser.add_argument("--rows", default="abdef", help="letters; c comes with b")
+    parser.add_argument("--rows", default="abdefg", help="letters; c comes with b")
     parser.add_argument("--scale", type=float, default=1, help="of the amount of data")
     parser.add_argument("--rounds", type=int, default=3)
     plan = parser.parse_args()
     plan.rows = plan.rows.replace("c", "b")
     plan.objects = max(24, round(2000 * plan.scale))
     plan.hours = max(1, round(2000 * plan.scale))
+    plan.shaped = max(4, round(20 * plan.scale))
     plan.keys = 50 * plan.hours
     return plan
 

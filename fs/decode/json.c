@@ -1,0 +1,399 @@
+#include "json.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* More members than this are compared by sorting their names. */
+#define PAIRS_MAX 32
+
+/* Nodes that are kept from one object to the next: some hundred kilobytes. */
+#define KEPT_MAX 16384
+
+/* Must become part of the loop over the text. */
+#define IN_LOOP static inline __attribute__((always_inline))
+
+/* --- Nodes ------------------------------------------------------------------------------------ */
+
+/* There are never more open names than nodes, so they grow together. */
+static int grow(struct json *json) {
+    if (json->room == JSON_NODES_MAX)
+        return -E2BIG;
+    uint32_t room = json->room ? 2 * json->room : 1024;
+    struct json_node *nodes = realloc(json->nodes, room * sizeof *nodes);
+    if (!nodes)
+        return -ENOMEM;
+    json->nodes = nodes;
+    struct json_name *names = realloc(json->names, room * sizeof *names);
+    if (!names)
+        return -ENOMEM;
+    json->names = names;
+    json->room = room;
+    return 0;
+}
+
+IN_LOOP int add_node(struct json *json, uint32_t *ret_node) {
+    int err = json->count == json->room ? grow(json) : 0;
+    if (err)
+        return err;
+    *ret_node = json->count++;
+    json->nodes[*ret_node] = (struct json_node){0};
+    return 0;
+}
+
+IN_LOOP struct json_open *innermost(struct json *json) {
+    return &json->open[json->depth];
+}
+
+static int peek_behind_white(struct json *json) {
+    const uint8_t *at = json->at;
+    while (at < json->end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
+        at++;
+    if (at > json->at)
+        innermost(json)->flags |= JSON_REWRITE;
+    json->at = at;
+    return at < json->end ? *at : -1;
+}
+
+/* The next byte that is no white space, which is not taken yet; -1 where there is none. */
+IN_LOOP int peek(struct json *json) {
+    const uint8_t *at = json->at;
+    bool more = at < json->end;
+    return more && *at > ' ' ? *at : peek_behind_white(json);
+}
+
+/* --- Names that occur twice ------------------------------------------------------------------- */
+
+/* Tells names apart by their length, beginning and end; alike ones are compared in full. */
+static uint32_t hash_name(const uint8_t *at, size_t len) {
+    uint64_t first = 0;
+    uint64_t last = 0;
+    if (len >= 8) {
+        memcpy(&first, at, 8);
+        memcpy(&last, at + len - 8, 8);
+    } else if (len >= 4) {
+        memcpy(&first, at, 4);
+        memcpy(&last, at + len - 4, 4);
+    } else if (len > 0) {
+        first = at[0];
+        last = (uint64_t)at[len / 2] << 8 | at[len - 1];
+    }
+    uint64_t mixed = first * UINT64_C(0x9e3779b97f4a7c15) ^ last * UINT64_C(0xc2b2ae3d27d4eb4f);
+    return (uint32_t)((mixed ^ len) * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+}
+
+static struct json_text name_of(const struct json *json, uint32_t member) {
+    const struct json_node *node = &json->nodes[member];
+    return json_text_of(json->text + node->name, node->name_len);
+}
+
+/* As json_text_compare, and faster where there are no escapes: names may be long, and many. */
+static int compare_names(const struct json *json, uint32_t one, uint32_t other) {
+    const struct json_node *a = &json->nodes[one];
+    const struct json_node *b = &json->nodes[other];
+    if ((a->flags | b->flags) & JSON_NAME_ESCAPED)
+        return json_text_compare(name_of(json, one), name_of(json, other));
+    size_t len = a->name_len < b->name_len ? a->name_len : b->name_len;
+    int order = memcmp(json->text + a->name, json->text + b->name, len);
+    return order ? order : (a->name_len > b->name_len) - (a->name_len < b->name_len);
+}
+
+static bool any_alike(const struct json_name *names, uint32_t count) {
+    if (count > PAIRS_MAX)
+        return true;
+    for (uint32_t i = 1; i < count; i++)
+        for (uint32_t j = 0; j < i; j++)
+            if (names[i].hash == names[j].hash)
+                return true;
+    return false;
+}
+
+/* By name, and where those are the same in their own order. */
+static int order_names(const void *one, const void *other, void *ctx) {
+    const struct json_name *a = one;
+    const struct json_name *b = other;
+    if (a->hash != b->hash)
+        return a->hash < b->hash ? -1 : 1;
+    int order = compare_names(ctx, a->node, b->node);
+    return order ? order : a->node < b->node ? -1 : 1;
+}
+
+static bool same_name(const struct json *json, const struct json_name *a,
+                      const struct json_name *b) {
+    return a->hash == b->hash && compare_names(json, a->node, b->node) == 0;
+}
+
+/* The first of `count` members gets the last one's value; the others are gone. */
+static void merge(struct json *json, const struct json_name *members, uint32_t count) {
+    for (uint32_t i = 1; i < count; i++)
+        json->nodes[members[i].node].flags |= JSON_GONE;
+    struct json_node *first = &json->nodes[members[0].node];
+    first->kind = JSON_MOVED;
+    first->count = members[count - 1].node;
+}
+
+/* Looks for names that occur twice in the object that ends here. */
+static void check_names(struct json *json, struct json_open *open) {
+    struct json_name *names = json->names + open->names;
+    uint32_t count = json->names_count - open->names;
+    json->names_count = open->names;
+    if (!open->alike)
+        return;
+    /* Escaped names may be the same as others and have another hash. */
+    for (uint32_t i = 0; open->escaped && i < count; i++)
+        names[i].hash = 0;
+    if (!any_alike(names, count))
+        return;
+    qsort_r(names, count, sizeof *names, order_names, json);
+    for (uint32_t i = 0, same; i < count; i += same) {
+        for (same = 1; i + same < count && same_name(json, &names[i], &names[i + same]);)
+            same++;
+        if (same == 1)
+            continue;
+        merge(json, &names[i], same);
+        open->flags |= JSON_REWRITE | JSON_LOOSE;
+    }
+}
+
+/* --- Values ----------------------------------------------------------------------------------- */
+
+/* The value is whole, and counts in what it stands in. */
+IN_LOOP void settle(struct json *json, uint32_t index) {
+    struct json_node *node = &json->nodes[index];
+    struct json_open *in = innermost(json);
+    node->next = json->count;
+    in->count++;
+    in->flags |= node->flags & JSON_REWRITE;
+    if (node->flags & JSON_NAME_BROKEN)
+        in->flags |= JSON_REWRITE;
+    if (in->object && json_is_loose(node))
+        in->flags |= JSON_LOOSE;
+}
+
+static int open_value(struct json *json, uint32_t index, bool object) {
+    if (json->depth == JSON_DEPTH_MAX)
+        return -E2BIG;
+    json->nodes[index].kind = object ? JSON_OBJECT : JSON_ARRAY;
+    json->nodes[index].at = (uint32_t)(json->at - json->text);
+    json->at++;
+    json->depth++;
+    *innermost(json) =
+        (struct json_open){.node = index, .names = json->names_count, .object = object};
+    return 0;
+}
+
+static void close_value(struct json *json) {
+    struct json_open *open = innermost(json);
+    if (open->object)
+        check_names(json, open);
+    json->at++;
+    struct json_node *node = &json->nodes[open->node];
+    node->len = (uint32_t)(json->at - json->text) - node->at;
+    node->count = open->count;
+    node->flags |= open->flags;
+    json->depth--;
+    settle(json, open->node);
+}
+
+IN_LOOP int take_string(struct json *json, uint32_t index) {
+    bool escaped;
+    const uint8_t *start = json->at + 1;
+    const uint8_t *quote = json_text_end(start, json->end, &escaped);
+    if (!quote)
+        return -EBADMSG;
+    struct json_node *node = &json->nodes[index];
+    node->kind = JSON_STRING;
+    node->at = (uint32_t)(start - json->text);
+    node->len = (uint32_t)(quote - start);
+    if (escaped) {
+        bool broken = json_text_broken(json_text_of(start, node->len));
+        node->flags |= JSON_ESCAPED | (broken ? JSON_REWRITE : 0);
+    }
+    json->at = quote + 1;
+    return 0;
+}
+
+IN_LOOP const uint8_t *skip_digits(const uint8_t *at, const uint8_t *end) {
+    while (at < end && *at >= '0' && *at <= '9')
+        at++;
+    return at;
+}
+
+/* Behind the fraction and exponent at `at`; NULL where one lacks digits. */
+static const uint8_t *skip_fraction(const uint8_t *at, const uint8_t *end) {
+    if (at < end && *at == '.') {
+        const uint8_t *digits = at + 1;
+        at = skip_digits(digits, end);
+        if (at == digits)
+            return NULL;
+    }
+    if (at == end || (*at | 0x20) != 'e')
+        return at;
+    at++;
+    if (at < end && (*at == '+' || *at == '-'))
+        at++;
+    const uint8_t *digits = at;
+    at = skip_digits(digits, end);
+    return at == digits ? NULL : at;
+}
+
+/* Whether the number may have leading zeros. */
+static bool is_place(const struct json *json, const struct json_node *node) {
+    const uint8_t *name = json->text + node->name;
+    return node->name_len == 3 && (memcmp(name, "lat", 3) == 0 || memcmp(name, "lon", 3) == 0);
+}
+
+IN_LOOP int take_number(struct json *json, uint32_t index) {
+    struct json_node *node = &json->nodes[index];
+    const uint8_t *start = json->at;
+    const uint8_t *digits = start + (*start == '-');
+    const uint8_t *at = skip_digits(digits, json->end);
+    if (at == digits)
+        return -EBADMSG;
+    if (*digits == '0' && at - digits > 1) {
+        if (!is_place(json, node))
+            return -EBADMSG;
+        node->flags |= JSON_REWRITE;
+    }
+    at = skip_fraction(at, json->end);
+    if (!at)
+        return -EBADMSG;
+    node->kind = JSON_NUMBER;
+    node->at = (uint32_t)(start - json->text);
+    node->len = (uint32_t)(at - start);
+    json->at = at;
+    return 0;
+}
+
+static int take_word(struct json *json, uint32_t index, const char *word, enum json_kind kind) {
+    size_t len = strlen(word);
+    if ((size_t)(json->end - json->at) < len || memcmp(json->at, word, len) != 0)
+        return -EBADMSG;
+    struct json_node *node = &json->nodes[index];
+    node->kind = (uint8_t)kind;
+    node->at = (uint32_t)(json->at - json->text);
+    node->len = (uint32_t)len;
+    json->at += len;
+    return 0;
+}
+
+/* The string, number or word that begins with the byte. */
+IN_LOOP int take_scalar(struct json *json, uint32_t index, int byte) {
+    switch (byte) {
+    case '"':
+        return take_string(json, index);
+    case 't':
+        return take_word(json, index, "true", JSON_BOOL);
+    case 'f':
+        return take_word(json, index, "false", JSON_BOOL);
+    case 'n':
+        return take_word(json, index, "null", JSON_NULL);
+    case -1:
+        return -EBADMSG;
+    default:
+        return take_number(json, index);
+    }
+}
+
+IN_LOOP int take_value(struct json *json, uint32_t index) {
+    int byte = peek(json);
+    if (byte == '{' || byte == '[')
+        return open_value(json, index, byte == '{');
+    int err = take_scalar(json, index, byte);
+    if (!err)
+        settle(json, index);
+    return err;
+}
+
+/* The name whose quote is next, and the colon behind it. */
+IN_LOOP int take_name(struct json *json, struct json_open *open, uint32_t index) {
+    bool escaped;
+    const uint8_t *start = json->at + 1;
+    const uint8_t *quote = json_text_end(start, json->end, &escaped);
+    if (!quote)
+        return -EBADMSG;
+    struct json_node *node = &json->nodes[index];
+    node->name = (uint32_t)(start - json->text);
+    node->name_len = (uint32_t)(quote - start);
+    if (escaped) {
+        bool broken = json_text_broken(json_text_of(start, node->name_len));
+        node->flags |= JSON_NAME_ESCAPED | (broken ? JSON_NAME_BROKEN : 0);
+        open->escaped = open->alike = true;
+    }
+    uint32_t hash = hash_name(start, node->name_len);
+    uint64_t bit = UINT64_C(1) << (hash & 63);
+    open->alike |= (open->seen & bit) != 0;
+    open->seen |= bit;
+    json->names[json->names_count++] = (struct json_name){.hash = hash, .node = index};
+    json->at = quote + 1;
+    if (peek(json) != ':')
+        return -EBADMSG;
+    json->at++;
+    return 0;
+}
+
+/* The next member or element of what is open innermost, or its end. */
+static int take_next(struct json *json) {
+    struct json_open *open = innermost(json);
+    int byte = peek(json);
+    if (byte == (open->object ? '}' : ']')) {
+        close_value(json);
+        return 0;
+    }
+    if (open->count > 0) {
+        if (byte != ',')
+            return -EBADMSG;
+        json->at++;
+        byte = peek(json);
+    }
+    if (open->object && byte != '"')
+        return -EBADMSG;
+    uint32_t index;
+    int err = add_node(json, &index);
+    if (!err && open->object)
+        err = take_name(json, open, index);
+    return err ? err : take_value(json, index);
+}
+
+/* --- The whole -------------------------------------------------------------------------------- */
+
+int json_parse(struct json *json, const uint8_t *text, size_t len) {
+    if (len == 0)
+        return -EBADMSG;
+    if (len > JSON_BYTES_MAX)
+        return -E2BIG;
+    json->text = json->at = text;
+    json->end = text + len;
+    json->count = json->names_count = json->depth = 0;
+    json->open[0] = (struct json_open){0};
+    uint32_t root;
+    if (peek(json) != '{')
+        return -EBADMSG;
+    int err = add_node(json, &root);
+    if (!err)
+        err = open_value(json, root, true);
+    while (!err && json->depth > 0)
+        err = take_next(json);
+    return err ? err : peek(json) == -1 ? 0 : -EBADMSG;
+}
+
+void json_free(struct json *json) {
+    free(json->nodes);
+    free(json->names);
+    json->nodes = NULL;
+    json->names = NULL;
+    json->count = json->room = 0;
+}
+
+void json_trim(struct json *json) {
+    if (json->room > KEPT_MAX)
+        json_free(json);
+}
+
+uint32_t json_find(const struct json *json, uint32_t object, const struct json_key *key) {
+    uint32_t end = json->nodes[object].next;
+    for (uint32_t i = object + 1; i < end; i = json->nodes[i].next)
+        if (!(json->nodes[i].flags & JSON_GONE) && json_name_is(json, i, key))
+            return json_value(json, i);
+    return 0;
+}
