@@ -449,19 +449,12 @@ def test_another_inode_is_read_from_the_start(following):
     assert following.counts["rotated"] == 1
 
 
-def test_a_smaller_file_is_read_from_the_start(following):
-    following.append(as_log(events(0, 5)))
-    following.run(66)
-    following.write(as_log(events(0, 4)))
-    assert following.run(66) == events(0, 5) + events(0, 4)
-    assert following.counts["truncated"] == 1
-
-
 def test_a_file_that_shrinks_by_a_byte_is_read_from_the_start(following):
     following.append(as_log(events(0, 3)) + b"{")
     following.run(66)
     os.truncate(following.path(), os.stat(following.path()).st_size - 1)
     assert following.run(66) == events(0, 3) * 2
+    assert following.counts["truncated"] == 1
 
 
 def test_a_path_that_is_gone_is_forgotten_with_its_position(following):
@@ -625,8 +618,7 @@ def test_max_size_is_10_mb_by_default(following):
     following.collector.stop()
     following.append(long_line(50_000) * 210)
     following.start()
-    assert following.run() == []
-    assert following.counts["backlog"] == 1
+    assert (following.run(), following.counts["backlog"]) == ([], 1)
 
 
 def test_positions_of_absent_paths_are_dropped_at_a_start(following):
