@@ -320,11 +320,15 @@ static int set_defaults(struct config *config, struct fault *fault) {
         .cache_size = (uint64_t)10 << 30,
         .connections = 8,
         .max_object = (uint64_t)4 << 30,
+        .window_s = 24 * 3600,
+        .pace = 400,
+        .account_alias = strdup(""),
         .uid = getuid(),
         .gid = getgid(),
         .allow_other = geteuid() == 0,
     };
-    return config->timezone && config->mount_options ? 0 : no_memory(fault);
+    bool all = config->timezone && config->mount_options && config->account_alias;
+    return all ? 0 : no_memory(fault);
 }
 
 static int parse(struct config *config, struct command_line *line, struct fault *fault) {
@@ -355,9 +359,10 @@ int config_parse(int argc, char *const argv[], struct config *ret, struct fault 
 void config_free(struct config *config) {
     if (!config)
         return;
-    char *texts[] = {config->source,   config->mountpoint,   config->bucket,  config->prefix,
-                     config->endpoint, config->region,       config->profile, config->timezone,
-                     config->cache,    config->mount_options};
+    char *texts[] = {config->source,        config->mountpoint,   config->bucket,
+                     config->prefix,        config->endpoint,     config->region,
+                     config->profile,       config->timezone,     config->cache,
+                     config->mount_options, config->account_alias};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
     *config = (struct config){0};

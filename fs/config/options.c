@@ -13,7 +13,8 @@
 #define MIB ((uint64_t)1 << 20)
 #define TIB ((uint64_t)1 << 40)
 #define NAME_LEN_MAX 64 /* of an option; none is as long */
-#define SLIPS_MAX 2     /* letters that may be wrong in a name that is still recognized */
+#define ALIAS_LEN_MAX 255
+#define SLIPS_MAX 2 /* letters that may be wrong in a name that is still recognized */
 #define HELP_TEXT_MAX 8192
 #define LETTERS_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -147,6 +148,34 @@ static int set_connections(struct config *config, const char *value) {
     return read_count(value, 10, 1, 64, &config->connections);
 }
 
+static int set_window(struct config *config, const char *value) {
+    unsigned seconds;
+    if (config_duration(value, &seconds) != 0 || seconds < 600 || seconds > 31 * 86400)
+        return -EINVAL;
+    config->window_s = seconds;
+    return 0;
+}
+
+static int set_pace(struct config *config, const char *value) {
+    return read_count(value, 10, 0, 1000000, &config->pace);
+}
+
+static int set_shape(struct config *config, const char *value) {
+    if (strcmp(value, "wazuh") == 0)
+        config->shape = CONFIG_SHAPE_WAZUH;
+    else if (strcmp(value, "event") == 0)
+        config->shape = CONFIG_SHAPE_EVENT;
+    else
+        return -EINVAL;
+    return 0;
+}
+
+static int set_account_alias(struct config *config, const char *value) {
+    if (!*value || strlen(value) > ALIAS_LEN_MAX || has_control(value))
+        return -EINVAL;
+    return replace(&config->account_alias, value);
+}
+
 /* The greatest number is the kernel's "no one". */
 static int set_uid(struct config *config, const char *value) {
     if (read_count(value, 10, 0, UINT32_MAX - 1, &config->uid) == 0)
@@ -208,6 +237,14 @@ const struct option OPTIONS[] = {
     {"connections", "a number from 1 to 64", "8", "8", "requests at once", set_connections},
     {"max_object", "a size from 1M to 1T", "4G", "4G",
      "decompressed size past which an object counts as damaged", set_max_object},
+    {"window", "a duration from 10m to 31d", "7d", "24h", "how far back wazuh/ reaches",
+     set_window},
+    {"pace", "events a second from 0 (no limit) to 1000000", "400", "400",
+     "what Wazuh's log collector is given at most", set_pace},
+    {"shape", "wazuh or event", "event", "wazuh",
+     "lines of wazuh/: messages for its rules, or events as they are", set_shape},
+    {"account_alias", "a name", "audit", "none", "aws_account_alias in the lines of wazuh/",
+     set_account_alias},
     {"uid", "a user's name or number", "wazuh", "who mounts", "owner of the files", set_uid},
     {"gid", "a group's name or number", "wazuh", "who mounts", "group of the files", set_gid},
     {"umask", "an octal number from 0 to 777", "027", "files 0440, folders 0550",

@@ -72,3 +72,22 @@ int config_seconds(const char *text, unsigned *ret_ms) {
     *ret_ms = (unsigned)(seconds * 1000 + thousandths);
     return 0;
 }
+
+int config_duration(const char *text, unsigned *ret_s) {
+    static const struct {
+        char letter;
+        unsigned seconds;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+    const char *unit = text + strspn(text, "0123456789");
+    uint64_t value;
+    int err = read_number(text, unit, 10, &value);
+    for (size_t i = 0; !err && i < sizeof units / sizeof *units; i++) {
+        if (*unit != units[i].letter || unit[1])
+            continue;
+        if (value > UINT_MAX / units[i].seconds)
+            return -ERANGE;
+        *ret_s = (unsigned)value * units[i].seconds;
+        return 0;
+    }
+    return err ? err : -EINVAL;
+}

@@ -21,6 +21,7 @@
 /* NOTHING: `mount -f`, which wants the arguments checked and no mount made. */
 enum config_action { CONFIG_MOUNT, CONFIG_HELP, CONFIG_VERSION, CONFIG_NOTHING };
 enum config_scheme { CONFIG_S3, CONFIG_FILE };
+enum config_shape { CONFIG_SHAPE_WAZUH, CONFIG_SHAPE_EVENT };
 enum config_addressing { CONFIG_PATH, CONFIG_VIRTUAL, CONFIG_AUTO };
 
 struct config {
@@ -42,12 +43,16 @@ struct config {
     char *cache;                       /* absolute path of this mount's own folder */
     bool cache_given;                  /* cache= was named by the user */
 
-    unsigned poll_ms;     /* poll=, 100 … 3600000; 5000 */
-    unsigned dir_ttl_ms;  /* dir_ttl=, 0 … 86400000; 60000 */
-    uint64_t cache_size;  /* bytes; cache_size=, at least 16M; 10G */
-    unsigned connections; /* 1 … 64; 8 */
-    uint64_t max_object;  /* decoded bytes of one object; 1M … 1T; 4G */
-    uid_t uid;            /* owner shown; the mounting user's by default */
+    unsigned poll_ms;        /* poll=, 100 … 3600000; 5000 */
+    unsigned dir_ttl_ms;     /* dir_ttl=, 0 … 86400000; 60000 */
+    uint64_t cache_size;     /* bytes; cache_size=, at least 16M; 10G */
+    unsigned connections;    /* 1 … 64; 8 */
+    uint64_t max_object;     /* decoded bytes of one object; 1M … 1T; 4G */
+    unsigned window_s;       /* hours of wazuh/ reach back so far; window=, 600 … 31 days; 24 h */
+    unsigned pace;           /* events a second for the log collector; pace=, 0: no limit; 400 */
+    enum config_shape shape; /* of the lines in wazuh/; shape= */
+    char *account_alias;     /* for those lines; "" by default */
+    uid_t uid;               /* owner shown; the mounting user's by default */
     gid_t gid;
     mode_t umask; /* taken from 0440 for files and 0550 for directories (with a umask
                      given: from 0444 and 0555); see config_file_mode */
@@ -88,5 +93,11 @@ int config_size(const char *text, uint64_t *ret);
 
 /* Parses seconds with up to three decimals into milliseconds. Returns 0, -EINVAL, -ERANGE. */
 int config_seconds(const char *text, unsigned *ret_ms);
+
+/*
+ * Parses a duration: digits and s, m, h or d. Returns 0, -EINVAL, or -ERANGE past what is counted
+ * in seconds.
+ */
+int config_duration(const char *text, unsigned *ret_s);
 
 #endif

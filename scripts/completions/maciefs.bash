@@ -2,13 +2,16 @@
 
 _maciefs_options() {
     local options='endpoint= addressing= region= profile= connections= poll= timezone= dir_ttl=
-                   max_object= cache= cache_size= uid= gid= umask= allow_other noallow_other ro nosuid nodev
+                   max_object= window= pace= shape= account_alias= cache= cache_size= uid= gid= umask= allow_other noallow_other ro nosuid nodev
                    noexec _netdev nofail'
     local before='' last=$1
     [[ $1 != *,* ]] || { before=${1%,*}, last=${1##*,}; }
     case $last in
     addressing=*)
         COMPREPLY=($(compgen -P "${before}addressing=" -W 'path virtual' -- "${last#*=}"))
+        ;;
+    shape=*)
+        COMPREPLY=($(compgen -P "${before}shape=" -W 'wazuh event' -- "${last#*=}"))
         ;;
     cache=*)
         COMPREPLY=($(compgen -P "${before}cache=" -d -- "${last#*=}"))

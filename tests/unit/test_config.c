@@ -96,6 +96,10 @@ static void test_defaults(void **state) {
     assert_int_equal(c->cache_size, 10ull << 30);
     assert_int_equal(c->connections, 8);
     assert_int_equal(c->max_object, 4ull << 30);
+    assert_int_equal(c->window_s, 24 * 3600);
+    assert_int_equal(c->pace, 400);
+    assert_int_equal(c->shape, CONFIG_SHAPE_WAZUH);
+    assert_string_equal(c->account_alias, "");
     assert_int_equal(c->uid, getuid());
     assert_int_equal(c->gid, getgid());
     assert_int_equal(c->allow_other, geteuid() == 0);
@@ -108,7 +112,8 @@ static void test_every_option(void **state) {
     struct fixture *f = *state;
     accept(f, "endpoint=https://s3.example.net:9000/,addressing=virtual,region=eu-central-1,"
               "profile=audit,poll=0.25,timezone=+02:00,dir_ttl=0,cache=/var/tmp/x//,cache_size=16M,"
-              "connections=64,max_object=1T,uid=7,gid=8,umask=027,noallow_other");
+              "connections=64,max_object=1T,uid=7,gid=8,umask=027,noallow_other,window=7d,pace=0,"
+              "shape=event,account_alias=The Audit");
     const struct config *c = &f->config;
     assert_string_equal(c->endpoint, "https://s3.example.net:9000");
     assert_int_equal(c->addressing, CONFIG_VIRTUAL);
@@ -122,6 +127,10 @@ static void test_every_option(void **state) {
     assert_int_equal(c->cache_size, 16 << 20);
     assert_int_equal(c->connections, 64);
     assert_int_equal(c->max_object, 1ull << 40);
+    assert_int_equal(c->window_s, 7 * 86400);
+    assert_int_equal(c->pace, 0);
+    assert_int_equal(c->shape, CONFIG_SHAPE_EVENT);
+    assert_string_equal(c->account_alias, "The Audit");
     assert_int_equal(c->uid, 7);
     assert_int_equal(c->gid, 8);
     assert_int_equal(config_file_mode(c), 0440);
@@ -163,6 +172,21 @@ static void test_values_out_of_range(void **state) {
         "connections=1.5",
         "connections=+1",
         "max_object=1K",
+        "window=24",
+        "window=9m",
+        "window=32d",
+        "window=1w",
+        "window=h",
+        "window=1.5h",
+        "window=99999999999d",
+        "window=99999999999999999999999s",
+        "pace=-1",
+        "pace=1000001",
+        "pace=400/s",
+        "shape=json",
+        "shape=",
+        "account_alias=",
+        "account_alias=a\nb",
         "max_object=2T",
         "uid=-1",
         "uid=4294967295",
