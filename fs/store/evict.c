@@ -1,4 +1,4 @@
-/* Keeping the cache within its size: what was used least recently goes first. */
+/* What leaves the disk: by the cache's size what was used least recently; or what is told to. */
 #include "store_private.h"
 
 #include <errno.h>
@@ -170,6 +170,48 @@ unsigned store_evict(struct store *store, hour_t before) {
         ;
     atomic_fetch_add(&store->options.counters->evicted, hours);
     return hours;
+}
+
+/* The lock is held. */
+static int discard(struct store *store, struct log *log) {
+    char path[STORE_PATH_MAX];
+    struct stat st;
+    store_path(log->hour, STORE_DATA, path);
+    if (fstatat(store->folder, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (unlinkat(store->folder, path, 0) < 0)
+        return -errno;
+    log->present = log->committed == 0;
+    store_account(store, -st.st_size);
+    return 0;
+}
+
+int store_discard(struct store *store, hour_t hour) {
+    struct log *log;
+    pthread_mutex_lock(&store->lock);
+    int err = store_log(store, hour, &log);
+    if (!err)
+        err = discard(store, log);
+    pthread_mutex_unlock(&store->lock);
+    return err;
+}
+
+int store_remove(struct store *store, hour_t hour) {
+    char path[STORE_PATH_MAX];
+    struct log *log;
+    store_path(hour, STORE_JOURNAL, path);
+    pthread_mutex_lock(&store->lock);
+    int err = store_log(store, hour, &log);
+    if (!err)
+        err = discard(store, log);
+    if (!err && unlinkat(store->folder, path, 0) < 0 && errno != ENOENT)
+        err = -errno;
+    if (!err) {
+        key_set_free(&log->keys);
+        *log = (struct log){.next = log->next, .hour = hour, .restoring = -1};
+    }
+    pthread_mutex_unlock(&store->lock);
+    return err;
 }
 
 int store_measure(struct store *store) {

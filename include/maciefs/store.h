@@ -140,6 +140,14 @@ void store_restore_abandon(struct store *store, hour_t hour);
 unsigned store_evict(struct store *store, hour_t before);
 
 /*
+ * Drops a log's data for good; its journal still tells what it was made of. store_remove takes the
+ * journal as well: the log is as if it had never been. Neither may have a writer. Return 0 or
+ * -errno.
+ */
+int store_discard(struct store *store, hour_t hour);
+int store_remove(struct store *store, hour_t hour);
+
+/*
  * Adds up what lies in the folder: once for a mount, before anything is written. A server that
  * follows on another finds the count in memory that outlasted it. Returns 0 or -errno.
  */

@@ -520,6 +520,37 @@ static void a_wrong_count_is_set_right(void **state) {
     assert_int_equal(disk.counters.cache_bytes_now, right);
 }
 
+static void discarded_data_leaves_the_journal(void **state) {
+    (void)state;
+    char byte;
+    struct object object = object_of("a", MODIFIED, "e");
+    disk_append(&disk, HOUR, "a", "{\"a\":1}\n");
+    assert_int_equal(store_discard(disk.store, HOUR), 0);
+    assert_int_equal(store_discard(disk.store, HOUR), 0);
+    for (int i = 0; i < 2; i++, disk_again(&disk)) {
+        assert_int_equal(disk_file_size(&disk, HOUR, "ndjson"), -ENOENT);
+        assert_int_equal(store_read(disk.store, HOUR, 0, &byte, 1), -ENODATA);
+        assert_int_equal(store_has(disk.store, HOUR, &object), STORE_SAME);
+    }
+    assert_int_equal(disk.counters.cache_bytes_now, 0);
+}
+
+static void a_removed_log_has_never_been(void **state) {
+    (void)state;
+    struct object object = object_of("a", MODIFIED, "e");
+    disk_append(&disk, HOUR, "a", "{\"a\":1}\n");
+    assert_int_equal(store_has(disk.store, HOUR, &object), STORE_SAME);
+    assert_int_equal(store_remove(disk.store, HOUR), 0);
+    assert_int_equal(store_remove(disk.store, OTHER), 0);
+    assert_int_equal(disk_file_size(&disk, HOUR, "journal"), -ENOENT);
+    assert_false(disk_state(&disk, HOUR).known);
+    assert_int_equal(store_has(disk.store, HOUR, &object), STORE_NEW);
+    disk_append(&disk, HOUR, "b", "{\"b\":2}\n");
+    assert_log(&disk, HOUR, "{\"b\":2}\n");
+    disk_again(&disk);
+    assert_log(&disk, HOUR, "{\"b\":2}\n");
+}
+
 /* An hour that was never committed leaves an empty file; without it, it is as new. */
 static void an_evicted_hour_without_bytes_can_grow(void **state) {
     (void)state;
@@ -781,6 +812,8 @@ int main(void) {
         TEST(the_least_recently_used_go_first),
         TEST(watched_hours_and_writers_are_spared),
         TEST(a_wrong_count_is_set_right),
+        TEST(discarded_data_leaves_the_journal),
+        TEST(a_removed_log_has_never_been),
         TEST(an_evicted_hour_without_bytes_can_grow),
         TEST(reading_counts_as_use),
         TEST(evicted_data_comes_back_in_any_order),
