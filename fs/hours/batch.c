@@ -85,6 +85,15 @@ bool batch_is_busy(struct hours *hours, hour_t hour) {
     return busy;
 }
 
+bool hours_are_busy(struct hours *hours, hour_t first) {
+    bool busy = false;
+    pthread_mutex_lock(&hours->lock);
+    for (struct batch *batch = hours->batches; batch && !busy; batch = batch->next)
+        busy = batch->options.hour >= first;
+    pthread_mutex_unlock(&hours->lock);
+    return busy;
+}
+
 size_t batch_count(const struct batch *batch) {
     return batch->count;
 }
@@ -257,6 +266,7 @@ static int conclude(struct batch *batch) {
 
 static void finish(struct batch *batch) {
     struct batch_options options = batch->options;
+    struct hours *hours = batch->hours;
     struct fault fault = batch->fault;
     int err = conclude(batch);
     if (err && !batch->err) {
@@ -264,10 +274,12 @@ static void finish(struct batch *batch) {
         fault = batch->fault;
     }
     if (is_full(err) || (!err && batch->used_disk))
-        hours_disk_result(batch->hours, err);
+        hours_disk_result(hours, err);
     else if (err && !is_away(err) && err != -ECANCELED && err != -ENODATA)
-        hours_tell_once(batch->hours, REPORT_ERROR, fault.text);
+        hours_tell_once(hours, REPORT_ERROR, fault.text);
     batch_cancel(batch);
+    if (hours->options.follower.grown)
+        hours->options.follower.grown(hours->options.follower.ctx, options.hour);
     if (options.done)
         options.done(options.ctx, err);
 }

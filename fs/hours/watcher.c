@@ -19,9 +19,10 @@ struct watcher {
     pthread_mutex_t lock;
     pthread_cond_t stop;
     bool stopping;
-    int64_t swept; /* monotonic ms; 0 before the first sweep */
-    int64_t held;  /* by the source's clock, when the earliest object held back is due; 0 */
-    int64_t asked; /* when the look under way began; monotonic ms; 0 once it is noted below */
+    int64_t swept;      /* monotonic ms; 0 before the first sweep */
+    int64_t deep_swept; /* likewise, of the older hours */
+    int64_t held;       /* by the source's clock, when the earliest object held back is due; 0 */
+    int64_t asked;      /* when the look under way began; monotonic ms; 0 once it is noted below */
     struct source_clock clock;
 };
 
@@ -52,12 +53,40 @@ static int visit(void *ctx, struct hour_listing *listing) {
     return 0;
 }
 
+/* An older hour costs more than a listing only where the follower lacks something of it. */
+static int visit_older(void *ctx, struct hour_listing *listing) {
+    struct watcher *watcher = ctx;
+    const struct hours_follower *follower = &watcher->options.follower;
+    return follower->wants(follower->ctx, listing) ? visit(ctx, listing) : 0;
+}
+
+static bool is_due(const struct watcher *watcher, int64_t last, unsigned polls) {
+    return !last || clock_ms() - last >= (int64_t)polls * watcher->options.config->poll_ms;
+}
+
+/* Lists the hours before `before` that the follower wants to know of. */
+static void look_deep(struct watcher *watcher, hour_t before) {
+    const struct hours_follower *follower = &watcher->options.follower;
+    struct fault fault;
+    if (!follower->oldest || !is_due(watcher, watcher->deep_swept, WATCHER_DEEP_POLLS))
+        return;
+    hour_t oldest = follower->oldest(follower->ctx);
+    int err = oldest < before ? catalog_sweep(watcher->options.catalog, oldest,
+                                              hour_add(before, -1), visit_older, watcher, &fault)
+                              : 0;
+    hours_source_result(watcher->hours, err, &fault);
+    if (err)
+        return;
+    watcher->deep_swept = clock_ms();
+    follower->swept(follower->ctx);
+}
+
 /* Lists the hours that can grow, now and then all that may get late objects. */
 static void look(struct watcher *watcher) {
     struct fault fault;
     hour_t now = hour_at(time(NULL));
     hour_t oldest = hour_add(now, -WATCHER_SPAN);
-    bool sweep = !watcher->swept || clock_ms() - watcher->swept >= WATCHER_SWEEP_MS;
+    bool sweep = is_due(watcher, watcher->swept, WATCHER_SWEEP_POLLS);
     watcher->held = 0;
     watcher->asked = clock_ms();
     int err = catalog_sweep(watcher->options.catalog, sweep ? oldest : hour_add(now, -1),
@@ -68,6 +97,7 @@ static void look(struct watcher *watcher) {
     if (sweep)
         watcher->swept = clock_ms();
     hours_watching(watcher->hours, oldest);
+    look_deep(watcher, oldest);
 }
 
 /* Until the next look: a poll, or less where an object waits for its second to be over. */

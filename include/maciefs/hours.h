@@ -25,6 +25,22 @@ struct patience {
     atomic_bool lost;
 };
 
+/*
+ * Who reads the hours' logs as they grow, to make something else of them. Told without locks, from
+ * any thread.
+ */
+struct hours_follower {
+    /* The first hour whose deliveries it still wants to know of; older than those watched. */
+    hour_t (*oldest)(void *ctx);
+    /* Whether it lacks an object of the listing, so that the hour's log is to be brought up. */
+    bool (*wants)(void *ctx, const struct hour_listing *listing);
+    /* All hours from `oldest` on were listed, and what it wants of them is under way or done. */
+    void (*swept)(void *ctx);
+    /* The log has grown, or could not. */
+    void (*grown)(void *ctx, hour_t hour);
+    void *ctx;
+};
+
 struct hours_options {
     const struct config *config;
     struct source *source;
@@ -33,6 +49,7 @@ struct hours_options {
     struct counters *counters;
     void (*tell)(enum report_level level, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
+    struct hours_follower follower; /* all zero for none */
 };
 
 struct hours;
@@ -52,6 +69,9 @@ void hours_wake(struct hours *hours);
  */
 void hours_watching(struct hours *hours, hour_t first);
 bool hours_is_watched(struct hours *hours, hour_t hour);
+
+/* Whether some log from `first` on is being brought up to date. */
+bool hours_are_busy(struct hours *hours, hour_t first);
 
 /*
  * Makes the hour's size known and exact: a watched hour with a journal is as it is; any other is
