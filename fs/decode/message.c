@@ -350,10 +350,9 @@ void message_value(struct message *message, struct message_value value) {
     finish_values(message, base);
 }
 
-void message_members(struct message *message, uint32_t object) {
+void message_members(struct message *message, struct message_value object) {
     uint32_t base = message->depth;
-    struct message_frame frame =
-        message_enter(message->json, (struct message_value){object, false});
+    struct message_frame frame = message_enter(message->json, object);
     size_t start = message->len;
     append_byte(message, ',');
     while (!message->full && append_next(message, &frame))

@@ -73,6 +73,6 @@ bool message_advance(const struct json *json, struct message_frame *frame,
 void message_value(struct message *message, struct message_value value);
 
 /* Appends all members of the object, each with a comma before it. */
-void message_members(struct message *message, uint32_t object);
+void message_members(struct message *message, struct message_value object);
 
 #endif

@@ -371,7 +371,7 @@ static bool write_message(void *ctx, const struct slim_caps *caps) {
     message_begin(message, &shaper->json);
     write_head(shaper);
     message->caps = *caps;
-    message_members(message, shaper->detail);
+    message_members(message, (struct message_value){shaper->detail, false});
     if (shaper->address.node) {
         message_literal(message, ",\"source_ip_address\":");
         message_value(message, shaper->address);
@@ -534,6 +534,37 @@ int shape_event(struct shaper *shaper, const struct shape_origin *origin, const 
             write_slimmed(shaper);
         err = buf_append(ret, shaper->message.at, shaper->message.len);
     }
+    json_trim(&shaper->json);
+    return err;
+}
+
+/* The event itself, slimmed; its values are as they were, as those inside of arrays are. */
+static bool write_event(void *ctx, const struct slim_caps *caps) {
+    struct shaper *shaper = ctx;
+    struct message *message = &shaper->message;
+    message_begin(message, &shaper->json);
+    message_literal(message, "{\"maciefs\":{\"truncated\":true}");
+    message->caps = *caps;
+    message_members(message, (struct message_value){0, true});
+    message_literal(message, "}");
+    return !message->full;
+}
+
+static int append_event(struct shaper *shaper, const uint8_t *event, size_t len, struct buf *ret) {
+    uint32_t detail = json_find(&shaper->json, 0, &detail_key);
+    if (!detail || shaper->json.nodes[detail].kind != JSON_OBJECT)
+        return SHAPE_SKIPPED;
+    if (!shaper->truncated && len <= SHAPE_LINE_MAX)
+        return buf_append(ret, event, len);
+    /* With no members at all it fits. */
+    (void)slim(write_event, shaper);
+    return buf_append(ret, shaper->message.at, shaper->message.len);
+}
+
+int shape_plain(struct shaper *shaper, const uint8_t *event, size_t len, struct buf *ret) {
+    int err = read_event(shaper, event, len);
+    if (!err)
+        err = append_event(shaper, event, len, ret);
     json_trim(&shaper->json);
     return err;
 }

@@ -63,6 +63,13 @@ int shape_event(struct shaper *shaper, const struct shape_origin *origin, const 
                 size_t len, struct buf *ret);
 
 /*
+ * Appends the event as it is, for people with rules of their own: shape_event's choice of events,
+ * errors and limit. One that is too long is slimmed in the same way, but that nothing is spared,
+ * and has `maciefs.truncated` in front.
+ */
+int shape_plain(struct shaper *shaper, const uint8_t *event, size_t len, struct buf *ret);
+
+/*
  * Appends the message for a damaged object: what Wazuh's module sends of one that it cannot read,
  * with `error_msg` behind `aws`. `reason`: a clause, written up to 8 KiB. Returns 0; -ENOMEM;
  * -EMSGSIZE.

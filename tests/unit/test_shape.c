@@ -816,6 +816,69 @@ static void test_names_with_one_hash(void **state) {
     buf_free(&line);
 }
 
+/* --- Events as they are ----------------------------------------------------------------------- */
+
+static int plain(const char *event, struct buf *line) {
+    buf_init(line, 2 * SHAPE_LINE_MAX);
+    return shape_plain(shaper, (const uint8_t *)event, strlen(event), line);
+}
+
+static void test_plain_events_are_as_they_are(void **state) {
+    (void)state;
+    static const char *const kept[] = {
+        "{\"source\":\"aws.macie\",\"detail\":{ \"a\":[1],\"n\":null,\"d\":1.50}}",
+        "{\"x\":[null], \"detail\":{}}",
+    };
+    static const char *const left_out[] = {"{\"detail\":[1]}", "{\"a\":1}", "text", "",
+                                           "{\"detail\":"};
+    struct buf line;
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        assert_int_equal(plain(kept[i], &line), 0);
+        assert_string_equal(buf_str(&line), kept[i]);
+        buf_free(&line);
+    }
+    for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++) {
+        assert_int_equal(plain(left_out[i], &line), SHAPE_SKIPPED);
+        assert_int_equal(line.len, 0);
+    }
+}
+
+static void check_long_plain(size_t cells) {
+    struct buf event, line;
+    begin_event(&event);
+    append(&event, ",\"one\":[1],\"none\":null");
+    append_cells(&event, cells);
+    append(&event, "}}");
+    assert_int_equal(plain(buf_str(&event), &line), 0);
+    assert_true(is_message(&line));
+    assert_true(line.len > SHAPE_LINE_MAX - 40);
+    assert_begins(&line, "{\"maciefs\":{\"truncated\":true},\"source\":\"aws.macie\","
+                         "\"detail\":{\"first\":1," RULES ",\"one\":[1],\"none\":null,\"cells\":[");
+    buf_free(&line);
+    buf_free(&event);
+}
+
+static void test_long_plain_events_are_slimmed(void **state) {
+    (void)state;
+    check_long_plain(6000);
+    check_long_plain(60000);
+}
+
+/* What the rules use is looked for in an event too large for a tree, here as well. */
+static void test_plain_events_too_large_for_a_tree(void **state) {
+    (void)state;
+    struct buf event, line;
+    begin_event(&event);
+    append_cells(&event, 200000);
+    append(&event, "}}");
+    assert_int_equal(plain(buf_str(&event), &line), 0);
+    assert_string_equal(
+        buf_str(&line),
+        "{\"maciefs\":{\"truncated\":true},\"source\":\"aws.macie\",\"detail\":{" RULES "}}");
+    buf_free(&line);
+    buf_free(&event);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
@@ -857,6 +920,9 @@ int main(void) {
         cmocka_unit_test(test_the_deepest_tree),
         cmocka_unit_test(test_cut_or_changed_anywhere),
         cmocka_unit_test(test_names_with_one_hash),
+        cmocka_unit_test(test_plain_events_are_as_they_are),
+        cmocka_unit_test(test_long_plain_events_are_slimmed),
+        cmocka_unit_test(test_plain_events_too_large_for_a_tree),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
