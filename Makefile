@@ -123,12 +123,14 @@ install: all
 	install -D -m 644 scripts/completions/maciefs.bash \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/maciefs
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/maciefs/systemd scripts/systemd/*
+	cd scripts && find wazuh -type f -exec \
+	    install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX)/share/doc/maciefs)/{} \;
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/maciefs $(DESTDIR)/sbin/mount.fuse.maciefs \
 	    $(DESTDIR)$(PREFIX)/share/man/man1/maciefs.1 \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/maciefs
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/maciefs/systemd
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/maciefs
 
 clean:
 	rm -rf .build

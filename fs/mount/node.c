@@ -13,8 +13,9 @@ enum {
     ID_TREE = 1,  /* 1 … 4, by depth */
     ID_LOG = 5,
     ID_OBJECTS = 6, /* 6 … 9, by depth */
+    ID_WAZUH_LOG = 10,
 };
-enum { FIXED_ROOT = 1, FIXED_META, FIXED_STATUS, FIXED_METRICS, FIXED_OBJECTS };
+enum { FIXED_ROOT = 1, FIXED_META, FIXED_STATUS, FIXED_METRICS, FIXED_OBJECTS, FIXED_WAZUH };
 
 static uint64_t pack(unsigned kind, uint64_t label) {
     return (uint64_t)kind << HOUR_BITS | label;
@@ -34,6 +35,10 @@ uint64_t node_id(const struct node *node) {
         return pack(ID_TREE - 1 + node->depth, node->hour);
     case NODE_LOG:
         return pack(ID_LOG, node->hour);
+    case NODE_WAZUH:
+        return pack(ID_FIXED, FIXED_WAZUH);
+    case NODE_WAZUH_LOG:
+        return pack(ID_WAZUH_LOG, node->hour);
     case NODE_OBJECTS:
         return node->depth == 0 ? pack(ID_FIXED, FIXED_OBJECTS)
                                 : pack(ID_OBJECTS - 1 + node->depth, node->hour);
@@ -44,12 +49,11 @@ uint64_t node_id(const struct node *node) {
 }
 
 static bool fixed_of_label(uint64_t label, struct node *ret) {
-    static const enum node_kind kinds[] = {[FIXED_ROOT] = NODE_ROOT,
-                                           [FIXED_META] = NODE_META,
-                                           [FIXED_STATUS] = NODE_STATUS,
-                                           [FIXED_METRICS] = NODE_METRICS,
-                                           [FIXED_OBJECTS] = NODE_OBJECTS};
-    if (label < FIXED_ROOT || label > FIXED_OBJECTS)
+    static const enum node_kind kinds[] = {
+        [FIXED_ROOT] = NODE_ROOT,       [FIXED_META] = NODE_META,
+        [FIXED_STATUS] = NODE_STATUS,   [FIXED_METRICS] = NODE_METRICS,
+        [FIXED_OBJECTS] = NODE_OBJECTS, [FIXED_WAZUH] = NODE_WAZUH};
+    if (label < FIXED_ROOT || label > FIXED_WAZUH)
         return false;
     *ret = (struct node){.kind = kinds[label]};
     return true;
@@ -78,21 +82,30 @@ static bool object_of_id(uint64_t id, struct node *ret) {
     return true;
 }
 
+/* What a kind and label would be. Returns false where there is no such kind. */
+static bool node_of_kind(uint64_t kind, hour_t label, struct node *ret) {
+    if (kind < ID_LOG)
+        *ret = (struct node){NODE_TREE, label, (unsigned)kind - ID_TREE + 1, 0};
+    else if (kind == ID_LOG)
+        *ret = (struct node){.kind = NODE_LOG, .hour = label};
+    else if (kind < ID_WAZUH_LOG)
+        *ret = (struct node){NODE_OBJECTS, label, (unsigned)kind - ID_OBJECTS + 1, 0};
+    else if (kind == ID_WAZUH_LOG)
+        *ret = (struct node){.kind = NODE_WAZUH_LOG, .hour = label};
+    else
+        return false;
+    return true;
+}
+
 bool node_of_id(uint64_t id, struct node *ret) {
     uint64_t kind = id >> HOUR_BITS;
     hour_t label = (hour_t)(id & LABEL_MASK);
-    struct node node = {.kind = NODE_LOG, .hour = label};
+    struct node node;
     if (id & OBJECT_BIT)
         return object_of_id(id, ret);
     if (kind == ID_FIXED)
         return fixed_of_label(label, ret);
-    if (kind < ID_LOG)
-        node = (struct node){NODE_TREE, label, (unsigned)kind - ID_TREE + 1, 0};
-    else if (kind >= ID_OBJECTS + HOUR_DEPTH)
-        return false;
-    else if (kind >= ID_OBJECTS)
-        node = (struct node){NODE_OBJECTS, label, (unsigned)kind - ID_OBJECTS + 1, 0};
-    if (!is_label(label, node.kind == NODE_LOG ? HOUR_DEPTH : node.depth))
+    if (!node_of_kind(kind, label, &node) || !is_label(label, node.depth ? node.depth : HOUR_DEPTH))
         return false;
     *ret = node;
     return true;

@@ -11,6 +11,9 @@
 /* Names do not change what they mean; new ones are asked for, since misses are not kept. */
 #define ENTRY_SECONDS 60.0
 
+/* But for those that leave by the clock. */
+#define LEAVING_SECONDS 1.0
+
 /* A settled log may get a late object, which must be seen within a second. */
 #define SETTLED_SECONDS 1.0
 
@@ -77,6 +80,8 @@ static void op_lookup(fuse_req_t fuse, fuse_ino_t parent, const char *name) {
         return;
     }
     entry.ino = node_id(&node);
+    if (node.kind == NODE_WAZUH_LOG)
+        entry.entry_timeout = LEAVING_SECONDS;
     /* The size was not made exact for a look-up: who wants it asks for the attributes. */
     entry.attr_timeout = node_is_folder(&node) ? ENTRY_SECONDS : 0.0;
     fuse_reply_entry(fuse, &entry);
@@ -121,11 +126,16 @@ static void op_read(fuse_req_t fuse, fuse_ino_t id, size_t size, off_t offset,
     struct request request;
     if (!begin(&request, fuse, id))
         return;
-    size_t len = size < READ_MAX ? size : READ_MAX;
-    uint8_t *bytes = malloc(len ? len : 1);
-    ssize_t n = bytes && offset >= 0 ? tree_read(request.tree, &request.node, info->fh != 0,
-                                                 (uint64_t)offset, bytes, len, &request.patience)
-                                     : -ENOMEM;
+    const struct reading reading = {
+        .offset = (uint64_t)offset,
+        .len = size < READ_MAX ? size : READ_MAX,
+        .cached = info->fh != 0,
+        .reader = fuse_req_ctx(fuse)->pid,
+    };
+    uint8_t *bytes = malloc(reading.len ? reading.len : 1);
+    ssize_t n = bytes && offset >= 0
+                    ? tree_read(request.tree, &request.node, &reading, bytes, &request.patience)
+                    : -ENOMEM;
     end_waiting(&request);
     if (n < 0)
         fuse_reply_err(fuse, (int)-n);

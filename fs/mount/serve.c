@@ -63,6 +63,21 @@ static int begin_counts(struct parts *parts, struct fault *fault) {
     return err;
 }
 
+static int open_wazuh(struct parts *parts, const struct server_start *start, struct fault *fault) {
+    struct tree *tree = &parts->tree;
+    struct serve_shared *shared = start->shared;
+    const struct wazuh_options options = {
+        .config = tree->config,
+        .source = tree->source,
+        .logs = tree->store,
+        .publishing = &shared->wazuh_publishing,
+        .pace = &shared->pace,
+        .first = start->restarts == 0,
+        .counters = tree->counters,
+    };
+    return wazuh_open(&options, &tree->wazuh, fault);
+}
+
 static int start_parts(struct parts *parts, struct fault *fault) {
     struct tree *tree = &parts->tree;
     const struct hours_options options = {
@@ -72,20 +87,25 @@ static int start_parts(struct parts *parts, struct fault *fault) {
         .catalog = tree->catalog,
         .counters = tree->counters,
         .tell = report,
+        .follower = wazuh_follower(tree->wazuh),
     };
     int err = hours_new(&options, &tree->hours, fault);
     if (err)
         return err;
-    err = watcher_start(&options, tree->hours, &parts->watcher);
-    return err ? fault_set(fault, err, "the thread that watches the source cannot be started") : 0;
+    err = wazuh_start(tree->wazuh, tree->hours);
+    if (!err)
+        err = watcher_start(&options, tree->hours, &parts->watcher);
+    return err ? fault_set(fault, err, "the threads that watch the source cannot be started") : 0;
 }
 
 static void close_parts(struct parts *parts) {
     struct tree *tree = &parts->tree;
     watcher_stop(parts->watcher);
+    wazuh_stop(tree->wazuh);
     hours_free(tree->hours);
     if (parts->session)
         fuse_session_destroy(parts->session);
+    wazuh_close(tree->wazuh);
     catalog_free(tree->catalog);
     store_free(tree->store);
     source_free(tree->source);
@@ -98,6 +118,8 @@ int serve(void *ctx, const struct server_start *start, struct fault *fault) {
     int err = open_parts(&parts, ctx, shared, fault);
     if (!err && !start->restarts)
         err = begin_counts(&parts, fault);
+    if (!err)
+        err = open_wazuh(&parts, start, fault);
     if (!err)
         err = start_parts(&parts, fault);
     if (!err) {

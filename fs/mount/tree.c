@@ -1,5 +1,6 @@
+#include "tree_wazuh.h"
+
 #include <maciefs/blobs.h>
-#include <maciefs/tree.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 
 bool node_is_folder(const struct node *node) {
     return node->kind == NODE_ROOT || node->kind == NODE_META || node->kind == NODE_TREE ||
-           node->kind == NODE_OBJECTS;
+           node->kind == NODE_OBJECTS || node->kind == NODE_WAZUH;
 }
 
 bool tree_is_settled(struct tree *tree, const struct node *node) {
@@ -141,6 +142,8 @@ static int lookup_in_root(struct tree *tree, const struct node *root, const char
         *ret = (struct node){.kind = NODE_OBJECTS};
     else if (strcmp(name, ".maciefs") == 0)
         *ret = (struct node){.kind = NODE_META};
+    else if (strcmp(name, TREE_WAZUH_NAME) == 0)
+        *ret = (struct node){.kind = NODE_WAZUH};
     else
         return lookup_child(tree, root, NODE_TREE, name, ret, patience);
     return 0;
@@ -170,6 +173,8 @@ int tree_lookup(struct tree *tree, const struct node *folder, const char *name, 
         return lookup_in_root(tree, folder, name, ret, patience);
     case NODE_META:
         return lookup_meta(name, ret);
+    case NODE_WAZUH:
+        return tree_wazuh_lookup(tree, name, ret);
     case NODE_TREE:
         return folder->depth == HOUR_DEPTH
                    ? lookup_log(folder->hour, name, ret)
@@ -185,8 +190,7 @@ int tree_lookup(struct tree *tree, const struct node *folder, const char *name, 
 
 /* -- Attributes -------------------------------------------------------------------------------- */
 
-/* Nothing was delivered in it yet. What will be is no older than this. */
-static time_t empty_time(hour_t hour) {
+time_t tree_empty_time(hour_t hour) {
     hour_t now = hour_at(time(NULL));
     return hour_start(hour < now ? hour : now);
 }
@@ -200,7 +204,7 @@ static int log_attributes(struct tree *tree, hour_t hour, bool exact, struct sta
     if (err)
         return err;
     ret->st_size = (off_t)state.size;
-    ret->st_mtime = state.known ? (time_t)state.modified : empty_time(hour);
+    ret->st_mtime = state.known ? (time_t)state.modified : tree_empty_time(hour);
     return 0;
 }
 
@@ -242,6 +246,8 @@ int tree_attributes(struct tree *tree, const struct node *node, bool exact, stru
         err = log_attributes(tree, node->hour, exact, ret, patience);
     else if (node->kind == NODE_OBJECT)
         err = object_attributes(tree, node, exact, ret, patience);
+    else if (node->kind == NODE_WAZUH_LOG)
+        err = tree_wazuh_attributes(tree, node->hour, ret);
     else if (folder && node->depth == HOUR_DEPTH)
         ret->st_mtime = hour_start(node->hour);
     ret->st_atime = ret->st_ctime = ret->st_mtime;
@@ -282,55 +288,61 @@ static int announced_len(struct tree *tree, hour_t hour, uint64_t offset, size_t
     return 0;
 }
 
-static ssize_t read_log(struct tree *tree, hour_t hour, bool cached, uint64_t offset, void *at,
-                        size_t len, struct patience *patience) {
+static ssize_t read_log(struct tree *tree, hour_t hour, const struct reading *reading, void *at,
+                        struct patience *patience) {
     ssize_t n;
-    int err = cached ? 0 : announced_len(tree, hour, offset, &len);
+    size_t len = reading->len;
+    int err = reading->cached ? 0 : announced_len(tree, hour, reading->offset, &len);
     /* It may be evicted while it is open, and again as soon as it is back. */
-    while (!err && (n = store_read(tree->store, hour, offset, at, len)) == -ENODATA)
+    while (!err && (n = store_read(tree->store, hour, reading->offset, at, len)) == -ENODATA)
         err = hours_ready(tree->hours, hour, true, patience);
     return err ? err : n;
 }
 
-static ssize_t read_object(struct tree *tree, const struct node *node, uint64_t offset, void *at,
-                           size_t len, struct patience *patience) {
+static ssize_t read_object(struct tree *tree, const struct node *node,
+                           const struct reading *reading, void *at, struct patience *patience) {
     struct hour_listing *listing;
     const struct object *object;
     int err = object_of_node(tree, node, &listing, &object, patience);
     if (err)
         return err;
     ssize_t n;
-    while ((n = blob_read(tree->store, node->hour, object, offset, at, len)) == -ENODATA && !err)
+    while ((n = blob_read(tree->store, node->hour, object, reading->offset, at, reading->len)) ==
+               -ENODATA &&
+           !err)
         err = hours_blob(tree->hours, node->hour, object, patience);
     catalog_release(tree->catalog, listing);
     return err ? err : n;
 }
 
 /* Small texts made anew for each read, as files under /proc are. */
-static ssize_t read_report(struct tree *tree, const struct node *node, uint64_t offset, void *at,
-                           size_t len) {
+static ssize_t read_report(struct tree *tree, const struct node *node,
+                           const struct reading *reading, void *at) {
     struct buf text;
     buf_init(&text, 64 * 1024);
     int err = node->kind == NODE_STATUS ? report_status(tree->counters, tree->source->name, &text)
                                         : report_metrics(tree->counters, &text);
-    size_t rest = err || offset >= text.len ? 0 : text.len - (size_t)offset;
-    size_t n = rest < len ? rest : len;
+    size_t rest = err || reading->offset >= text.len ? 0 : text.len - (size_t)reading->offset;
+    size_t n = rest < reading->len ? rest : reading->len;
     if (n)
-        memcpy(at, text.at + offset, n);
+        memcpy(at, text.at + reading->offset, n);
     buf_free(&text);
     return err ? err : (ssize_t)n;
 }
 
-ssize_t tree_read(struct tree *tree, const struct node *node, bool cached, uint64_t offset,
-                  void *at, size_t len, struct patience *patience) {
+ssize_t tree_read(struct tree *tree, const struct node *node, const struct reading *reading,
+                  void *at, struct patience *patience) {
     switch (node->kind) {
     case NODE_LOG:
-        return read_log(tree, node->hour, cached, offset, at, len, patience);
+        return read_log(tree, node->hour, reading, at, patience);
+    case NODE_WAZUH_LOG:
+        return wazuh_read(tree->wazuh, node->hour, reading->reader, reading->offset, at,
+                          reading->len, patience);
     case NODE_OBJECT:
-        return read_object(tree, node, offset, at, len, patience);
+        return read_object(tree, node, reading, at, patience);
     case NODE_STATUS:
     case NODE_METRICS:
-        return read_report(tree, node, offset, at, len);
+        return read_report(tree, node, reading, at);
     default:
         return -EISDIR;
     }
@@ -435,6 +447,15 @@ static int list_meta(uint64_t after, tree_visitor visit, void *ctx) {
     return 0;
 }
 
+/* Its own folder comes first, before any year's place. */
+static int list_root(struct tree *tree, const struct node *root, uint64_t after, tree_visitor visit,
+                     void *ctx, struct patience *patience) {
+    const struct node wazuh = {.kind = NODE_WAZUH};
+    if (after < 1 && !visit(ctx, TREE_WAZUH_NAME, &wazuh, 1))
+        return 0;
+    return list_folder(tree, root, NODE_TREE, after, visit, ctx, patience);
+}
+
 static int list_hour(hour_t hour, uint64_t after, tree_visitor visit, void *ctx) {
     const struct node log = {.kind = NODE_LOG, .hour = hour};
     if (after < 1)
@@ -448,7 +469,9 @@ int tree_list(struct tree *tree, const struct node *folder, uint64_t after, tree
     case NODE_META:
         return list_meta(after, visit, ctx);
     case NODE_ROOT:
-        return list_folder(tree, folder, NODE_TREE, after, visit, ctx, patience);
+        return list_root(tree, folder, after, visit, ctx, patience);
+    case NODE_WAZUH:
+        return tree_wazuh_list(tree, after, visit, ctx);
     case NODE_TREE:
         return folder->depth == HOUR_DEPTH
                    ? list_hour(folder->hour, after, visit, ctx)

@@ -35,6 +35,8 @@ static const struct metric metrics[] = {
     COUNTS(objects, "Objects appended to a log."),
     COUNTS(events, "Lines appended that are JSON objects."),
     COUNTS(text_lines, "Lines appended that are no JSON objects."),
+    COUNTS(messages, "Lines appended to the files in wazuh/."),
+    COUNTS(skipped, "Lines with no place in wazuh/: no JSON object, or one without detail."),
     COUNTS(stored_bytes, "Bytes fetched from the source, as they are stored there."),
     COUNTS(log_bytes, "Bytes appended to logs."),
     COUNTS(damaged, "Objects that could not be decoded to their end."),

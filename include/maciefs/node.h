@@ -15,13 +15,15 @@
 /* In an id, a folder's depth is part of the kind, since midnight looks like no hour at all. */
 enum node_kind {
     NODE_ROOT,
-    NODE_META,    /* .maciefs */
-    NODE_STATUS,  /* .maciefs/status.json */
-    NODE_METRICS, /* .maciefs/metrics */
-    NODE_TREE,    /* a folder of the hour tree, depth 1 … 4 */
-    NODE_LOG,     /* an hour's log */
-    NODE_OBJECTS, /* .objects and the folders in it, depth 0 … 4 */
-    NODE_OBJECT,  /* one object in it */
+    NODE_META,      /* .maciefs */
+    NODE_STATUS,    /* .maciefs/status.json */
+    NODE_METRICS,   /* .maciefs/metrics */
+    NODE_TREE,      /* a folder of the hour tree, depth 1 … 4 */
+    NODE_LOG,       /* an hour's log */
+    NODE_WAZUH,     /* wazuh */
+    NODE_WAZUH_LOG, /* an hour's file in it */
+    NODE_OBJECTS,   /* .objects and the folders in it, depth 0 … 4 */
+    NODE_OBJECT,    /* one object in it */
 };
 
 struct node {

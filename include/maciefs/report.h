@@ -26,6 +26,8 @@ struct counters {
     atomic_uint_fast64_t objects;      /* appended to a log */
     atomic_uint_fast64_t events;       /* lines appended that are JSON objects */
     atomic_uint_fast64_t text_lines;   /* lines appended that are none */
+    atomic_uint_fast64_t messages;     /* lines appended to wazuh/ */
+    atomic_uint_fast64_t skipped;      /* lines with no place there: no JSON, or no detail */
     atomic_uint_fast64_t stored_bytes; /* fetched */
     atomic_uint_fast64_t log_bytes;    /* appended */
     atomic_uint_fast64_t damaged;      /* objects */

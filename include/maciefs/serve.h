@@ -5,6 +5,7 @@
 #define MACIEFS_SERVE_H
 
 #include <maciefs/keeper.h>
+#include <maciefs/pace.h>
 #include <maciefs/report.h>
 #include <maciefs/store.h>
 
@@ -12,6 +13,8 @@
 struct serve_shared {
     struct counters counters;
     struct publishing publishing;
+    struct publishing wazuh_publishing;
+    struct pace_shared pace;
 };
 
 struct serve_options {

@@ -5,6 +5,7 @@
  * as long as the caller has patience (hours.h).
  *
  *     /YYYY/MM/DD/HH/macie.ndjson     the hour's log
+ *     /wazuh/YYYY-MM-DD-HH.json       what was delivered in the hour, for Wazuh (wazuh.h)
  *     /.objects/YYYY/MM/DD/HH/<name>  single objects, decoded
  *     /.maciefs/status.json, metrics
  *
@@ -16,10 +17,12 @@
 
 #include <maciefs/hours.h>
 #include <maciefs/node.h>
+#include <maciefs/wazuh.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
 #define TREE_LOG_NAME "macie.ndjson"
+#define TREE_WAZUH_NAME "wazuh"
 
 struct tree {
     const struct config *config;
@@ -27,6 +30,7 @@ struct tree {
     struct store *store;
     struct catalog *catalog;
     struct hours *hours;
+    struct wazuh *wazuh;
     struct counters *counters;
 };
 
@@ -48,13 +52,23 @@ bool tree_is_settled(struct tree *tree, const struct node *node);
 /* Makes a node's bytes lie on the disk. Errors as hours_ready; -EISDIR. */
 int tree_open(struct tree *tree, const struct node *node, struct patience *patience);
 
-/*
- * Reads. `cached`: the kernel keeps what it gets in pages, and shows of them what it knows the size
- * of; so pages are filled as far as there are bytes. Otherwise a reader gets them as they are, and
- * nothing behind the size that stat would tell. Returns the bytes' number or a negative errno.
+/* What is read, and by whom. */
+struct reading {
+    uint64_t offset;
+    size_t len;
+    /*
+     * The kernel keeps what it gets in pages, and shows of them what it knows the size of; so pages
+     * are filled as far as there are bytes. Otherwise a reader gets them as they are, and nothing
+     * behind the size that stat would tell.
+     */
+    bool cached;
+    pid_t reader; /* its thread's id; 0 where that is hidden */
+};
+
+/* Reads into `at`, which has room for reading->len. Returns the bytes' number or a negative errno.
  */
-ssize_t tree_read(struct tree *tree, const struct node *node, bool cached, uint64_t offset,
-                  void *at, size_t len, struct patience *patience);
+ssize_t tree_read(struct tree *tree, const struct node *node, const struct reading *reading,
+                  void *at, struct patience *patience);
 
 /*
  * Calls `visit` for each entry of a folder behind the one that `after` stands for (0: all), in

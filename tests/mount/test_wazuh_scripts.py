@@ -7,7 +7,7 @@ import subprocess
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from mount import PATIENCE_S, REPOSITORY
+from mount import BINARY, PATIENCE_S, REPOSITORY
 
 FOLDER = os.path.join(REPOSITORY, "scripts/wazuh")
 MOUNT_POINT = "/mnt/macie"
@@ -126,3 +126,19 @@ def test_the_readme_names_every_file():
             path = os.path.relpath(os.path.join(top, name), FOLDER)
             shown = path if not path.endswith("maciefs.conf") else os.path.dirname(path) + "/"
             assert path == "README.md" or f"`{shown}`" in text, path
+
+
+def named_options():
+    """maciefs' own options that the texts name: in the option lists, and as `name=…` in the README."""
+    lists = fstab_fields()[3] + "," + settings(content("mnt-macie.mount"))["Options"]
+    named = {re.sub(r"=.*", "=", option) for option in lists.split(",")
+             if not re.match(r"ro$|_netdev$|nofail$|x-", option)}
+    named |= set(re.findall(r"`([a-z_]+=)", content("README.md")))
+    return named | set(re.findall(r"`((?:no)?allow_other)`", content("README.md")))
+
+
+def test_every_option_is_one_of_maciefs():
+    shown = subprocess.run([BINARY, "--help"], capture_output=True, text=True, timeout=PATIENCE_S)
+    listed = set(re.findall(r"^ {7}([a-z_]+=?) ", shown.stdout, re.M))
+    assert named_options() <= listed
+    assert {"window=", "pace=", "account_alias=", "shape="} <= named_options()

@@ -38,6 +38,7 @@ static size_t all_nodes(struct node *ret) {
     ret[n++] = (struct node){.kind = NODE_STATUS};
     ret[n++] = (struct node){.kind = NODE_METRICS};
     ret[n++] = (struct node){.kind = NODE_OBJECTS};
+    ret[n++] = (struct node){.kind = NODE_WAZUH};
     for (size_t i = 0; i < HOUR_COUNT; i++) {
         for (unsigned depth = 1; depth <= HOUR_DEPTH; depth++) {
             hour_t folder = folder_of(HOURS[i], depth);
@@ -45,6 +46,7 @@ static size_t all_nodes(struct node *ret) {
             ret[n++] = (struct node){NODE_OBJECTS, folder, depth, 0};
         }
         ret[n++] = (struct node){.kind = NODE_LOG, .hour = HOURS[i]};
+        ret[n++] = (struct node){.kind = NODE_WAZUH_LOG, .hour = HOURS[i]};
         ret[n++] = (struct node){.kind = NODE_OBJECT, .hour = HOURS[i], .hash = node_hash("a")};
         ret[n++] = (struct node){.kind = NODE_OBJECT, .hour = HOURS[i], .hash = node_hash("b")};
         ret[n++] = (struct node){.kind = NODE_OBJECT, .hour = HOURS[i], .hash = 1};
@@ -96,8 +98,8 @@ static void what_no_path_has_is_no_id(void **state) {
     (void)state;
     static const uint64_t ids[] = {
         0,
-        6,
         7,
+        8,
         UINT64_C(1) << 27,                           /* no year 0 */
         UINT64_C(1) << 27 | 2026u << 14 | 1,         /* a year with an hour */
         UINT64_C(2) << 27 | 2026u << 14 | 13u << 10, /* month 13 */
@@ -107,7 +109,8 @@ static void what_no_path_has_is_no_id(void **state) {
         UINT64_C(5) << 27,
         UINT64_C(5) << 27 | 2026u << 14 | 1u << 10, /* day 0 */
         UINT64_C(6) << 27 | 1,
-        UINT64_C(10) << 27 | 2026u << 14 | 1u << 10 | 1u << 5,
+        UINT64_C(10) << 27 | 2026u << 14 | 1u << 10, /* day 0 */
+        UINT64_C(11) << 27 | 2026u << 14 | 1u << 10 | 1u << 5,
         UINT64_C(15) << 27,
         UINT64_C(1) << 31,
         UINT64_C(1) << 32 | 1,

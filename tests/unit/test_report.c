@@ -183,12 +183,14 @@ static void status_has_every_counter(void **state) {
         .cache_bytes_now = 18,
         .offline_now = 19,
         .disk_full_now = 20,
+        .messages = 21,
+        .skipped = 22,
     };
     static const char *const names[] = {
-        "objects",       "events",      "text_lines",  "stored_bytes", "log_bytes",
-        "damaged",       "overwritten", "late",        "hidden",       "lists",
-        "gets",          "failures",    "evicted",     "restarts",     "last_poll",
-        "newest_object", "mounted",     "cache_bytes", "offline",      "disk_full",
+        "objects",     "events",    "text_lines", "stored_bytes",  "log_bytes", "damaged",
+        "overwritten", "late",      "hidden",     "lists",         "gets",      "failures",
+        "evicted",     "restarts",  "last_poll",  "newest_object", "mounted",   "cache_bytes",
+        "offline",     "disk_full", "messages",   "skipped",
     };
     size_t count = sizeof names / sizeof *names;
     cJSON *status = status_of(&counters, "file:///x");
@@ -256,7 +258,7 @@ static void metrics_are_well_formed(void **state) {
     size_t count = 0;
     for (const char *at = buf_str(&out); *at; at = check_metric(at))
         count++;
-    assert_int_equal(count, 21);
+    assert_int_equal(count, 23);
     const char *text = buf_str(&out);
     assert_non_null(strstr(text, "\nmaciefs_events_total 42\n"));
     assert_non_null(strstr(text, "\nmaciefs_offline 1\n"));

@@ -872,9 +872,9 @@ static void test_plain_events_too_large_for_a_tree(void **state) {
     append_cells(&event, 200000);
     append(&event, "}}");
     assert_int_equal(plain(buf_str(&event), &line), 0);
-    assert_string_equal(
-        buf_str(&line),
-        "{\"maciefs\":{\"truncated\":true},\"source\":\"aws.macie\",\"detail\":{" RULES "}}");
+    assert_true(is_message(&line));
+    assert_begins(&line, "{\"maciefs\":{\"truncated\":true},\"source\":\"aws.macie\",\"detail\":{"
+                         "\"severity\":{\"description\":\"High\",\"score\":3},\"type\":\"t\",");
     buf_free(&line);
     buf_free(&event);
 }

@@ -30,7 +30,8 @@ static struct tree half_announced(void) {
 
 static ssize_t read_at(struct tree *tree, bool cached, uint64_t offset, char at[32]) {
     const struct node log = {.kind = NODE_LOG, .hour = HOUR};
-    return tree_read(tree, &log, cached, offset, at, 32, NULL);
+    const struct reading reading = {.offset = offset, .len = 32, .cached = cached};
+    return tree_read(tree, &log, &reading, at, NULL);
 }
 
 /* Who reads past the size that stat tells takes the file for one that was cut. */

@@ -1,0 +1,15 @@
+/* The part of the tree that is wazuh/. */
+#ifndef MACIEFS_TREE_WAZUH_H
+#define MACIEFS_TREE_WAZUH_H
+
+#include <maciefs/tree.h>
+
+/* When nothing was delivered in an hour yet; what will be is no older than this. */
+time_t tree_empty_time(hour_t hour);
+
+/* Errors and parameters of all three are those of tree.h's functions. */
+int tree_wazuh_lookup(struct tree *tree, const char *name, struct node *ret);
+int tree_wazuh_attributes(struct tree *tree, hour_t hour, struct stat *ret);
+int tree_wazuh_list(struct tree *tree, uint64_t after, tree_visitor visit, void *ctx);
+
+#endif
