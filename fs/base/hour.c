@@ -96,6 +96,11 @@ static bool previous_month(unsigned *year, unsigned *month) {
 }
 
 /* Month by month: it is asked for a few hours, and even the widest leap ends with the calendar. */
+time_t hour_start_past(hour_t hour) {
+    hour_t now = hour_at(time(NULL));
+    return hour_start(hour < now ? hour : now);
+}
+
 hour_t hour_add(hour_t hour, int n) {
     unsigned year = hour_year(hour), month = hour_month(hour);
     int64_t hours = (int64_t)hour_hour(hour) + n;

@@ -190,11 +190,6 @@ int tree_lookup(struct tree *tree, const struct node *folder, const char *name, 
 
 /* -- Attributes -------------------------------------------------------------------------------- */
 
-time_t tree_empty_time(hour_t hour) {
-    hour_t now = hour_at(time(NULL));
-    return hour_start(hour < now ? hour : now);
-}
-
 static int log_attributes(struct tree *tree, hour_t hour, bool exact, struct stat *ret,
                           struct patience *patience) {
     struct log_state state;
@@ -204,7 +199,7 @@ static int log_attributes(struct tree *tree, hour_t hour, bool exact, struct sta
     if (err)
         return err;
     ret->st_size = (off_t)state.size;
-    ret->st_mtime = state.known ? (time_t)state.modified : tree_empty_time(hour);
+    ret->st_mtime = state.known ? (time_t)state.modified : hour_start_past(hour);
     return 0;
 }
 

@@ -44,7 +44,7 @@ int tree_wazuh_attributes(struct tree *tree, hour_t hour, struct stat *ret) {
         return -ENOENT;
     int err = wazuh_state(tree->wazuh, hour, &state);
     if (!err)
-        ret->st_mtime = state.known ? (time_t)state.modified : tree_empty_time(hour);
+        ret->st_mtime = state.known ? (time_t)state.modified : hour_start_past(hour);
     return err;
 }
 

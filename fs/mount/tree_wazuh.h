@@ -4,9 +4,6 @@
 
 #include <maciefs/tree.h>
 
-/* When nothing was delivered in an hour yet; what will be is no older than this. */
-time_t tree_empty_time(hour_t hour);
-
 /* Errors and parameters of all three are those of tree.h's functions. */
 int tree_wazuh_lookup(struct tree *tree, const char *name, struct node *ret);
 int tree_wazuh_attributes(struct tree *tree, hour_t hour, struct stat *ret);

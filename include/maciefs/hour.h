@@ -76,6 +76,10 @@ hour_t hour_at(time_t when);
 /* The second at which the hour begins. Of two such (clocks put back) the earlier. */
 time_t hour_start(hour_t hour);
 
+/* The same, but for an hour that lies ahead: then that of the current one. Nothing of it is older.
+ */
+time_t hour_start_past(hour_t hour);
+
 /* The hour `n` hours after this one (before, if negative), as labels count. */
 hour_t hour_add(hour_t hour, int n);
 
