@@ -89,7 +89,7 @@ benches: $(BENCHES)
 
 # cmocka's own closing lines tell how many ran.
 test: $(UNIT_TESTS)
-	@for t in $(UNIT_TESTS); do echo "== $$(basename $$t)"; $$t || exit 1; done
+	@tests/unit/run $(UNIT_TESTS)
 
 ifeq ($(VARIANT),fuzz)
 .build/fuzz/bin/%: $(BUILD)/tests/fuzz/%.o $(OBJECTS)
