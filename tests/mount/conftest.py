@@ -20,6 +20,7 @@ import mount as mount_module
 import proxy as proxy_module
 import rgw as rgw_module
 import stores
+import wazuh_view
 
 
 def pytest_configure():
@@ -109,6 +110,12 @@ def fault_server():
 def faulty(fault_server):
     """A prefix on the fault server."""
     return stores.Faulty(fault_server)
+
+
+@pytest.fixture
+def clock(folder):
+    """A time of day that a test moves; mounts with its `env` believe in it."""
+    return wazuh_view.FakeClock(folder)
 
 
 @pytest.fixture
