@@ -171,17 +171,18 @@ def read_lines(data):
 
 
 Tally = collections.namedtuple("Tally", "lost repeated torn")
-NOTHING_WRONG = Tally(0, 0, 0)
 
 
-def tally(expected, lines):
-    """How many of the expected messages are not among the lines, how many lines are there more than
-    once or should not be there, and how many are no whole messages."""
-    seen, torn = collections.Counter(), 0
+def assert_each_once(expected, lines):
+    """Each expected message is one of the lines, none twice and none besides, and all are whole."""
+    seen, torn = collections.Counter(), []
     for line in lines:
         try:
             seen[read_line(line)] += 1
         except (ValueError, KeyError, TypeError):
-            torn += 1
+            torn.append(line)
     expected = collections.Counter(expected)
-    return Tally((expected - seen).total(), (seen - expected).total(), torn)
+    lost, repeated = expected - seen, seen - expected
+    counts = Tally(lost.total(), repeated.total(), len(torn))
+    examples = [str(next(iter(some)))[:500] for some in (lost, repeated, torn) if some]
+    assert counts == Tally(0, 0, 0), f"{counts}: {examples}"

@@ -5,7 +5,6 @@ import subprocess
 import time
 
 import messages
-from messages import NOTHING_WRONG
 from mount import BINARY, wait_until
 
 HOUR = 3600
@@ -121,7 +120,7 @@ class Ledger:
                      for line in data.splitlines(keepends=True)]
             return lines if len(lines) >= len(self.expected) else None
         lines = wait_until(has_all, f"{len(self.expected)} lines in the view")
-        assert messages.tally(self.expected, lines) == NOTHING_WRONG
+        messages.assert_each_once(self.expected, lines)
 
     def wait_for_collector(self, collector):
         """Waits until the collector has delivered everything and looked again: none of it lost,
@@ -129,7 +128,7 @@ class Ledger:
         count = len(self.expected)
         wait_until(lambda: collector.counts["delivered"] >= count, f"{count} delivered lines")
         collector.wait_for_passes(2)
-        assert messages.tally(self.expected, collector.delivered) == NOTHING_WRONG
+        messages.assert_each_once(self.expected, collector.delivered)
         assert (collector.dropped, collector.ignored) == (0, {})
 
 
