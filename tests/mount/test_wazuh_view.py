@@ -3,6 +3,7 @@ nothing of it ever changes."""
 
 import json
 import os
+import shutil
 import subprocess
 import time
 
@@ -245,6 +246,38 @@ def test_what_was_delivered_before_the_window_is_not_taken(local, make_mount, rn
     ledger.wait_for_view(mount)
 
 
+@pytest.mark.parametrize("window, hours", [("24h", 23), ("7d", 167)])
+def test_a_first_start_takes_the_whole_window_in_order(window, hours, local, make_mount, rng):
+    """In each file by the time of delivery, whatever hours of the bucket its objects are in; and
+    the same bytes once more, when the cache is lost."""
+    now = int(time.time())
+    ledger = Ledger(local)
+    ledger.put_all(spread(rng, now - hours * HOUR, now - 9, 40))
+    ledger.put_all(one(rng, hour_of(now - (hours + 3 * n) * HOUR), f"late {n}", now - n * HOUR // 2)
+                   for n in range(1, 8))
+    ledger.put_all(one(rng, hour_of(now - 7 * HOUR), f"of one second {n}", now - 6 * HOUR)
+                   for n in range(5))
+    mount = make_mount(local, {"window": window})
+    before = ledger.wait_for_view(mount)
+    mount.unmount()
+    shutil.rmtree(mount.cache)
+    mount.start()
+    assert ledger.wait_for_view(mount) == before
+
+
+def test_kills_during_a_first_start_change_nothing_of_the_order(local, make_mount, rng):
+    now = int(time.time())
+    ledger = Ledger(local)
+    ledger.put_all(spread(rng, now - 23 * HOUR, now - 9, 150))
+    mount = make_mount(local)
+    mount.status()  # it answers: from now on a dead server is replaced
+    for _ in range(12):
+        before = mount.kill_server()
+        wait_until(lambda: mount.server not in (before, None), "a new server")
+        time.sleep(rng.random() * 0.1)
+    ledger.wait_for_view(mount)
+
+
 def test_hours_that_leave_the_window_vanish(local, make_mount, clock, rng):
     """From the view at once and from the disk soon; their journals stay, so that nothing is taken
     again."""
@@ -270,6 +303,19 @@ def test_hours_that_leave_the_window_vanish(local, make_mount, clock, rng):
     wait_until(lambda: read(path_of(mount, clock.now() - 9)), "the last event")
     clock.advance(HOUR)
     wait_until(lambda: not files_on_disk(mount, start, ".journal"), "the journal to go")
+
+
+@pytest.mark.parametrize("zone, offset", [("+05:30", 330), ("-12:00", -720), ("Asia/Tokyo", 540)])
+def test_hours_are_those_of_the_streams_zone(zone, offset, local, make_mount, rng):
+    def in_zone(seconds):
+        return seconds + offset * 60
+    now = int(time.time())
+    ledger = Ledger(local)
+    for modified in (now - 5 * HOUR, now - HOUR, now - 9):
+        ledger.put(one(rng, hour_of(in_zone(modified)), f"at {modified}", modified))
+    mount = make_mount(local, {"timezone": zone})
+    ledger.wait_for_lines(mount)
+    assert list(read_view(mount)) == [name_of(in_zone(d.modified)) for d in ledger.deliveries]
 
 
 def test_a_held_file_that_left_the_window_is_at_its_end(local, make_mount, clock, rng):
@@ -377,3 +423,32 @@ def test_it_is_read_without_the_network(cut, proxy, remote, make_mount, rng, hou
         assert (done.returncode, done.stderr) == (0, b"")
         assert_same(data, done.stdout)
     proxy.heal()
+
+
+def test_a_full_disk_delays_and_loses_nothing(local, make_mount, small_disk, rng, hour):
+    filler = os.path.join(small_disk, "filler")
+    with open(filler, "wb") as out:
+        out.write(bytes(16 << 20))
+    ledger = Ledger(local)
+    mount = make_mount(local, {"cache": os.path.join(small_disk, "cache"), **FAST})
+    for number in range(5):
+        ledger.put(corpus.big_delivery(rng, hour, 1_500_000))
+    wait_until(lambda: mount.status()["disk_full"] or "wazuh/ could not" in mount.stderr,
+               "the disk to be full")
+    os.unlink(filler)
+    ledger.wait_for_lines(mount)
+
+
+def test_a_read_from_anywhere_is_a_part_of_the_whole(local, make_mount, rng, hour):
+    """Also just after a kill, and beyond the end."""
+    ledger = Ledger(local)
+    ledger.put_all(corpus.delivery(rng, hour) for _ in range(6))
+    mount = make_mount(local)
+    files = ledger.wait_for_view(mount)
+    for name, data in files.items():
+        with open(mount.at("wazuh", name), "rb", buffering=0) as held:
+            for number in range(60):
+                if number == 30:
+                    mount.kill_server()
+                at, size = rng.randrange(len(data) + 10), rng.choice([1, 4095, 1 << 16, 1 << 20])
+                assert_same(data[at:at + size], os.pread(held.fileno(), size, at))
