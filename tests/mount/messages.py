@@ -130,10 +130,12 @@ def message_of_line(line, log_info):
 # What a file of the view, or a collector, must have
 
 def expected_of(delivery, origin, damaged=False):
-    """The messages of a delivery, in order, as comparable() gives them."""
+    """The messages of a delivery, in order, as comparable() gives them. Events of the tests are
+    compact where they are long, so that their own length tells which will be slimmed."""
     log_info = origin.log_info(delivery.key)
     made = [(line, message_of_line(line, log_info)) for line in delivery.lines]
-    messages = [comparable(message, slimmed=len(line) > LINE_MAX) for line, message in made if message]
+    messages = [comparable(message, slimmed=len(line) > LINE_MAX)
+                for line, message in made if message]
     if damaged:
         failed = f"Failed to decompress file {log_info['log_file']}: "
         messages.append(comparable({"integration": "aws", "aws": {"log_info": log_info},

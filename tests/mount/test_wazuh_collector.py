@@ -17,7 +17,7 @@ import pytest
 import stores
 from mount import PATIENCE_S, wait_until
 from wazuh_reader import Collector
-from wazuh_view import HOUR, FakeClock, Ledger, hour_of, location, path_of, read_view
+from wazuh_view import HOUR, FakeClock, Ledger, hour_of, location
 
 KILLS = 2 * int(os.environ.get("KILLS", "100"))
 
@@ -41,7 +41,7 @@ def collect(folder):
 
 
 def begun(store):
-    """The store with an object that is of no hour, as a mount of a prefix wants to find something."""
+    """The store with an object that is of no hour: a mount wants to find something."""
     store.put(corpus.Delivery("processing-failed/one", b"{}", modified=int(time.time()) - 60))
     store.newest = 0  # nobody need wait for it
     return store
@@ -82,8 +82,8 @@ def env_of(store, clock):
 
 @pytest.mark.parametrize("ratio", ["quick", "defaults"])
 def test_a_first_start_with_24_hours_waiting(ratio, local, make_mount, collect, rng):
-    """All kinds of deliveries of a day, more than the collector's queue holds; and fewer at the pace
-    and the rate that are the defaults."""
+    """All kinds of deliveries of a day, more than the collector's queue holds; and fewer at the
+    pace and the rate that are the defaults."""
     quick = ratio == "quick"
     now = int(time.time())
     ledger = Ledger(local)
@@ -121,7 +121,8 @@ def test_kinds_of_events_that_are_hard_to_take(place, make_mount, collect, rng, 
         ledger.put(corpus.delivery(rng, hour))
     ledger.put(corpus.empty_delivery(rng, hour))
     for kind in corpus.KINDS:
-        ledger.put(corpus.delivery(rng, hour, [corpus.serialized(rng, kind(rng)) for _ in range(5)]))
+        some = [corpus.serialized(rng, kind(rng)) for _ in range(5)]
+        ledger.put(corpus.delivery(rng, hour, some))
     ledger.wait_for_collector(collector)
 
 
@@ -254,7 +255,7 @@ def test_the_cache_is_lost(place, make_mount, collect, rng, hour):
 
 
 def test_the_cache_is_lost_with_the_order_that_only_it_knew(local, make_mount, collect, rng, hour):
-    """The file is another one, so the collector reads it from its start: repeats, and nothing lost."""
+    """The file is another one, so the collector reads it from its start: repeats, no loss."""
     now = int(time.time()) - 60
     ledger = Ledger(local)
     ledger.put(numbered(rng, hour, 0, 100, now))

@@ -36,7 +36,8 @@ def spread(rng, first, last, count):
 
 # Which files there are
 
-@pytest.mark.parametrize("window, seconds", [(None, 24 * HOUR), ("90m", 90 * 60), ("7d", 168 * HOUR)])
+@pytest.mark.parametrize("window, seconds", [(None, 24 * HOUR), ("90m", 90 * 60),
+                                             ("7d", 168 * HOUR)])
 def test_names_are_the_hours_of_the_window_and_the_next(window, seconds, local, make_mount):
     mount = make_mount(local, {"window": window})
 
@@ -51,8 +52,8 @@ def test_names_are_the_hours_of_the_window_and_the_next(window, seconds, local, 
     assert "wazuh" in os.listdir(mount.path)
 
 
-@pytest.mark.parametrize("name", ["2026-11-24-05", "2026-11-24.json", "2026-13-24-05.json", "x.json",
-                                  "1999-01-01-00.json", "2026-11-24-05.json.gz"])
+@pytest.mark.parametrize("name", ["2026-11-24-05", "2026-11-24.json", "2026-13-24-05.json",
+                                  "x.json", "1999-01-01-00.json", "2026-11-24-05.json.gz"])
 def test_other_names_do_not_exist(name, local, make_mount):
     mount = make_mount(local)
     with pytest.raises(FileNotFoundError):
@@ -107,7 +108,7 @@ def test_inodes_stay_and_are_no_others(local, make_mount, rng, hour):
 # What is in them
 
 def test_every_form_becomes_its_messages(store, make_mount, rng, hour):
-    """All compressions and joiners, all kinds of events, odd ones too, and text that is no event."""
+    """All compressions and joiners, all kinds of events, odd ones too, and text that is none."""
     ledger = Ledger(store)
     ledger.put_all(corpus.every_form(rng, hour))
     ledger.put_all([corpus.empty_delivery(rng, hour),
@@ -175,7 +176,8 @@ def test_a_line_may_have_65278_bytes_and_no_more(local, make_mount, rng, hour):
         return json.dumps({"source": "aws.macie", "detail": {"x": ["y", "x" * length]}}).encode()
 
     def put(length):
-        made = corpus.delivery(rng, hour, [padded(length)], "nothing", "plain", int(time.time()) - 9)
+        made = corpus.delivery(rng, hour, [padded(length)], "nothing", "plain",
+                               int(time.time()) - 9)
         local.put(made)
         mount = make_mount(local)
         line = wait_until(lambda: b"".join(read_view(mount).values()), "a line")

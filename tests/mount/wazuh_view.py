@@ -1,6 +1,7 @@
 """What the tests of wazuh/ share: its paths, what must be in it, and a clock that can be set."""
 
 import os
+import re
 import subprocess
 import time
 
@@ -68,9 +69,11 @@ class Ledger:
     """What was delivered to a store, and so what must be in the view or arrive at a collector."""
 
     def __init__(self, store, account_alias=""):
-        bucket = getattr(store, "bucket", None) or getattr(store, "path", None) or store.server.bucket
         self.store = store
-        self.origin = messages.Origin(bucket, getattr(store, "prefix", ""), account_alias)
+        place, _, prefix = store.source.removeprefix("s3://").partition("/")
+        if store.source.startswith("file://"):
+            place, prefix = store.path, ""
+        self.origin = messages.Origin(place, prefix, account_alias)
         self.deliveries = []
         self.damaged = set()  # keys
 
@@ -108,7 +111,8 @@ class Ledger:
         """Waits until the view has everything, file by file and in order; returns its bytes."""
         def has_all():
             files = read_view(mount)
-            return files if sum(d.count(b"\n") for d in files.values()) >= len(self.expected) else None
+            lines = sum(data.count(b"\n") for data in files.values())
+            return files if lines >= len(self.expected) else None
         files = wait_until(has_all, f"{len(self.expected)} lines in the view")
         assert {n: messages.read_lines(d) for n, d in files.items()} == self.expected_files()
         return files
@@ -135,7 +139,7 @@ class Ledger:
 def preloaded():
     """What a mount needs so that its clock can be set. A sanitizer's runtime wants to be first."""
     loads = subprocess.run(["ldd", BINARY], capture_output=True, text=True, check=True).stdout
-    runtimes = [line.split()[2] for line in loads.splitlines() if "libasan" in line or "libtsan" in line]
+    runtimes = [line.split()[2] for line in loads.splitlines() if re.search("lib[at]san", line)]
     return ":".join([*runtimes, LIBFAKETIME])
 
 
