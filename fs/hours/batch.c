@@ -339,11 +339,7 @@ static void submit(struct batch *batch) {
 }
 
 static int in_log_order(const void *a, const void *b) {
-    const struct object *x = &((const struct item *)a)->object;
-    const struct object *y = &((const struct item *)b)->object;
-    if (x->modified != y->modified)
-        return x->modified < y->modified ? -1 : 1;
-    return strcmp(x->key, y->key);
+    return object_order(&((const struct item *)a)->object, &((const struct item *)b)->object);
 }
 
 void batch_start(struct batch *batch) {

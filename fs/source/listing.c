@@ -15,6 +15,12 @@ struct arena {
     char text[];
 };
 
+int object_order(const struct object *a, const struct object *b) {
+    if (a->modified != b->modified)
+        return a->modified < b->modified ? -1 : 1;
+    return strcmp(a->key, b->key);
+}
+
 static char *arena_copy(struct arena **arena, const char *text, size_t len) {
     struct arena *chunk = *arena;
     if (!chunk || chunk->cap - chunk->used < len + 1) {

@@ -96,11 +96,7 @@ static void let_go(struct gathered *gathered) {
 }
 
 static int in_log_order(const void *a, const void *b) {
-    const struct object *x = &((const struct pending *)a)->object;
-    const struct object *y = &((const struct pending *)b)->object;
-    if (x->modified != y->modified)
-        return x->modified < y->modified ? -1 : 1;
-    return strcmp(x->key, y->key);
+    return object_order(&((const struct pending *)a)->object, &((const struct pending *)b)->object);
 }
 
 /* Evicted data of an older hour comes back first. */

@@ -28,6 +28,9 @@ struct object {
     char etag[OBJECT_ETAG_MAX + 1]; /* opaque; without quotes */
 };
 
+/* Less than 0, 0 or more, as with strcmp: by LastModified, then key; the order of logs. */
+int object_order(const struct object *a, const struct object *b);
+
 /* What to list. All strings may be NULL, which means "". */
 struct list_query {
     const char *prefix; /* only keys that begin so */
