@@ -1,5 +1,6 @@
 """What the tests of wazuh/ share: its paths, what must be in it, and a clock that can be set."""
 
+import glob
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ from mount import BINARY, wait_until
 
 HOUR = 3600
 
-LIBFAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+LIBFAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"  # of whichever machine
 
 
 def hour_of(seconds):
@@ -140,7 +141,7 @@ def preloaded():
     """What a mount needs so that its clock can be set. A sanitizer's runtime wants to be first."""
     loads = subprocess.run(["ldd", BINARY], capture_output=True, text=True, check=True).stdout
     runtimes = [line.split()[2] for line in loads.splitlines() if re.search("lib[at]san", line)]
-    return ":".join([*runtimes, LIBFAKETIME])
+    return ":".join([*runtimes, *glob.glob(LIBFAKETIME)])
 
 
 class FakeClock:
