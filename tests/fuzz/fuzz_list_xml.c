@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const char *const prefixes[] = {"", "m/"};
     for (size_t i = 0; i < 2; i++) {
         struct listing page = {0};
-        if (s3_list_parse(data, size, prefixes[i], &page) == 0)
+        if (s3_list_parse(data, size, prefixes[i], '/', &page) == 0)
             check(&page);
         listing_free(&page);
     }
