@@ -138,7 +138,17 @@ class Mount:
 
     def _is_up(self):
         self._check_alive()
-        return is_mounted(self.path) and self.server
+        return is_mounted(self.path) and self.server and self._answers()
+
+    def _answers(self):
+        """Whether a server serves: one that is killed before it ever did is not replaced."""
+        try:
+            os.stat(self.at(".maciefs"))
+        except PermissionError:
+            pass  # another user's mount lets nobody in
+        except OSError:
+            return False
+        return True
 
     def _check_alive(self):
         code = self.process.poll()
