@@ -49,10 +49,14 @@ static int begin_since(struct wazuh *wazuh, int folder) {
 static int find_since(struct wazuh *wazuh, int folder) {
     char key[HOUR_PATH_LEN + 2] = "";
     int fd = openat(folder, SINCE_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    ssize_t n = fd < 0 ? 0 : read(fd, key, HOUR_PATH_LEN);
-    if (fd >= 0)
-        close(fd);
-    key[n > 0 ? n : 0] = '/';
+    if (fd < 0)
+        return errno == ENOENT ? begin_since(wazuh, folder) : -errno;
+    ssize_t n = read(fd, key, HOUR_PATH_LEN);
+    int err = n < 0 ? -errno : 0;
+    close(fd);
+    if (err)
+        return err;
+    key[n] = '/';
     return hour_of_key(key, &wazuh->since) ? 0 : begin_since(wazuh, folder);
 }
 
