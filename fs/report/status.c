@@ -57,12 +57,16 @@ static const struct metric metrics[] = {
 };
 #define METRIC_COUNT (sizeof metrics / sizeof *metrics)
 
+/*
+ * As wide as any, so that the whole text has one length for good: whoever reads it in two pieces
+ * gets no torn end, though each piece is of another moment.
+ */
 static void value_text(struct counters *counters, const struct metric *m, char ret[DIGITS_MAX]) {
     void *at = (char *)counters + m->offset;
     if (m->kind == MOMENT)
-        snprintf(ret, DIGITS_MAX, "%" PRIdFAST64, atomic_load((atomic_int_fast64_t *)at));
+        snprintf(ret, DIGITS_MAX, "%20" PRIdFAST64, atomic_load((atomic_int_fast64_t *)at));
     else
-        snprintf(ret, DIGITS_MAX, "%" PRIuFAST64, atomic_load((atomic_uint_fast64_t *)at));
+        snprintf(ret, DIGITS_MAX, "%20" PRIuFAST64, atomic_load((atomic_uint_fast64_t *)at));
 }
 
 static cJSON *status_object(struct counters *counters, const char *source) {

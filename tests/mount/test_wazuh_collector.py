@@ -193,7 +193,7 @@ def test_the_collector_was_started_before_the_mount(place, make_mount, collect, 
 
 # Things break
 
-@pytest.mark.parametrize("place, kills", [("file", KILLS), ("s3", KILLS // 4)], indirect=["place"])
+@pytest.mark.parametrize("place, kills", [("file", KILLS // 4), ("s3", 2 * KILLS)], indirect=["place"])
 def test_the_server_is_killed_all_the_time(place, kills, make_mount, collect, rng, hour):
     ledger = Ledger(place)
     mount = make_mount(place, {**QUICK, "pace": 2000})
