@@ -12,7 +12,7 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 
-PACKAGES := fuse3 libcurl openssl zlib libcjson expat
+PACKAGES := fuse3 libcurl openssl zlib libdeflate libcjson expat
 CPPFLAGS += -Iinclude -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=314 \
             -DMACIEFS_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PACKAGES))
 CFLAGS ?= -O2 -g

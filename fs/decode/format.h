@@ -47,6 +47,9 @@ struct format {
     int (*feed)(void *state, struct span *in);
     /* Returns 0 where an object may end here, or -EBADMSG. */
     int (*finish)(void *state);
+    /* NULL, or what is quicker than to feed it, where all of an object is there. Returns 1 having
+     * written all that it holds; 0 having written nothing, for it to be fed; or an error. */
+    int (*whole)(void *state, const uint8_t *at, size_t len);
     void (*close)(void *state);
 };
 

@@ -2,8 +2,9 @@
  * Stored bytes → plain bytes.
  *
  * An object is decoded by what it begins with, never by its name, as a stream: bytes are pushed in
- * as they arrive, plain bytes come out at the sink. Memory is a few windows, whatever the object
- * holds; a decoded size above the limit counts as damage, so that a bomb costs time alone.
+ * as they arrive, plain bytes come out at the sink. Memory is a few windows, or a small object and
+ * what it decodes to, whatever the object holds; a decoded size above the limit counts as damage,
+ * so that a bomb costs time alone.
  *
  * Formats (RFC 1952 gzip: any number of members, zero padding behind them; APPNOTE.TXT zip: all
  * entries one behind the other, stored or deflated, sizes behind the data, zip64; Snappy's
@@ -20,11 +21,16 @@
 
 struct decoder;
 
+/* A good `whole_max`, in bytes: what Firehose delivers of Macie events is mostly smaller. */
+#define DECODER_WHOLE_MAX ((size_t)256 * 1024)
+
 /*
  * Returns a decoder on the heap, to be freed by decoder_free, or NULL without memory.
  * `max_decoded`: bytes it may send to the sink.
+ * `whole_max`: stored bytes up to which it may hold an object until its end, and decode it at once
+ * where its format is quicker that way; 0 streams any.
  */
-struct decoder *decoder_new(uint64_t max_decoded, bytes_sink sink, void *ctx);
+struct decoder *decoder_new(uint64_t max_decoded, size_t whole_max, bytes_sink sink, void *ctx);
 
 /*
  * Takes the next stored bytes. Returns 0; -EBADMSG where the object is damaged (see

@@ -203,7 +203,7 @@ static int run_decode_and_split(struct bench *bench) {
     struct counts counts = {0};
     struct line_sink sink = {count_write, count_end, &counts};
     struct splitter splitter;
-    struct decoder *decoder = decoder_new(UINT64_MAX, split_window, &splitter);
+    struct decoder *decoder = decoder_new(UINT64_MAX, DECODER_WHOLE_MAX, split_window, &splitter);
     int err = decoder ? 0 : -ENOMEM;
     for (int i = 0; i < OBJECTS && !err; i++) {
         const struct buf *stored = &bench->objects[i].stored;

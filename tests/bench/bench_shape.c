@@ -82,7 +82,7 @@ static int run_object(struct bench *bench, struct decoder *decoder, struct split
 
 static int run_all(struct bench *bench) {
     struct splitter splitter;
-    struct decoder *decoder = decoder_new(UINT64_MAX, split_window, &splitter);
+    struct decoder *decoder = decoder_new(UINT64_MAX, DECODER_WHOLE_MAX, split_window, &splitter);
     int err = decoder ? 0 : -ENOMEM;
     bench->shaped = 0;
     for (int i = 0; i < bench->count && !err; i++)

@@ -38,10 +38,11 @@ struct way {
     struct buf plain;
 };
 
+/* At once: held whole where the format can; in pieces: streamed. */
 static inline int decode_one_way(struct way *way, const uint8_t *data, size_t size, uint32_t step) {
     if (!way->decoder) {
         buf_init(&way->plain, LIMIT);
-        way->decoder = decoder_new(LIMIT, buf_sink, &way->plain);
+        way->decoder = decoder_new(LIMIT, step ? 0 : LIMIT, buf_sink, &way->plain);
     }
     require(way->decoder);
     decoder_reset(way->decoder);
@@ -52,16 +53,21 @@ static inline int decode_one_way(struct way *way, const uint8_t *data, size_t si
     return err;
 }
 
-/* Decodes an object at once and in pieces, which must make no difference. Returns how it ended; the
- * bytes are at *ret_plain until the next call. */
+/* Decodes an object at once and in pieces, which must make no difference but one: libdeflate goes
+ * by the checksum where zlib already refuses the stream. Returns how it ended at once; the bytes
+ * are at *ret_plain until the next call. */
 static inline int decode_both_ways(const uint8_t *data, size_t size, const struct buf **ret_plain) {
     static struct way one, two;
     int err = decode_one_way(&one, data, size, 0);
-    require(err == decode_one_way(&two, data, size, (uint32_t)size + 1));
-    require(decoder_reason(one.decoder) == decoder_reason(two.decoder));
+    int err_two = decode_one_way(&two, data, size, (uint32_t)size + 1);
     require(decoder_format(one.decoder) == decoder_format(two.decoder));
-    require(one.plain.len == two.plain.len);
-    require(one.plain.len == 0 || memcmp(one.plain.at, two.plain.at, one.plain.len) == 0);
+    require(two.plain.len <= one.plain.len);
+    require(two.plain.len == 0 || memcmp(one.plain.at, two.plain.at, two.plain.len) == 0);
+    if (err || !err_two) {
+        require(err == err_two);
+        require(decoder_reason(one.decoder) == decoder_reason(two.decoder));
+        require(one.plain.len == two.plain.len);
+    }
     *ret_plain = &one.plain;
     return err;
 }

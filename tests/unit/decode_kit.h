@@ -105,6 +105,11 @@ static inline size_t next_cut(enum cuts cuts, size_t left, uint32_t *state) {
     return cuts == CUT_NOWHERE || len > left ? left : len;
 }
 
+/* Objects in even pieces are streamed, the others may be held whole. */
+static inline size_t whole_max_of(enum cuts cuts) {
+    return cuts == CUT_NOWHERE || cuts == CUT_RANDOM ? DECODER_WHOLE_MAX : 0;
+}
+
 /* Each piece stands in memory of its own, so that the sanitizer sees a read behind it. */
 static inline int feed_copy(struct decoder *decoder, const uint8_t *at, size_t len) {
     uint8_t *copy = malloc(len ? len : 1);
@@ -139,7 +144,7 @@ struct decoded {
 
 static inline struct decoded decode(const struct buf *object, enum cuts cuts, uint64_t limit) {
     struct decoded result = {.plain = new_buf()};
-    struct decoder *decoder = decoder_new(limit, buf_sink, &result.plain);
+    struct decoder *decoder = decoder_new(limit, whole_max_of(cuts), buf_sink, &result.plain);
     assert_non_null(decoder);
     result.err = feed_object(decoder, object, cuts);
     result.reason = decoder_reason(decoder);

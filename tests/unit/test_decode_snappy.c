@@ -363,7 +363,7 @@ static void limits_sinks_and_resets(void **state) {
     put_framed(&framed, &plain, 65536);
     put_hadoop_block(&hadoop, plain.at, plain.len, 65536);
     const struct buf *objects[] = {&framed, &hadoop};
-    struct decoder *decoder = decoder_new(NO_LIMIT, refuse_all, NULL);
+    struct decoder *decoder = decoder_new(NO_LIMIT, DECODER_WHOLE_MAX, refuse_all, NULL);
     for (size_t i = 0; i < 4 * CUTS; i++) {
         const struct buf *object = objects[i / 2 % 2]; /* each twice, for the kept state */
         struct decoded got = decode(object, all_cuts[i / 4], 100000);

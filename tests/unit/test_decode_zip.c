@@ -389,7 +389,7 @@ static void limits_sinks_and_resets(void **state) {
     (void)state;
     struct buf plain = make_events(3000);
     size_t seen = 0;
-    struct decoder *decoder = decoder_new(NO_LIMIT, refuse_all, &seen);
+    struct decoder *decoder = decoder_new(NO_LIMIT, DECODER_WHOLE_MAX, refuse_all, &seen);
     for (size_t form = 0; form < FORMS; form++) {
         struct entry entry = make_form(form, &plain);
         struct buf object = make_archive(&entry);
