@@ -1,3 +1,4 @@
+#include <maciefs/file_sink.h>
 #include <maciefs/spool.h>
 
 #include <errno.h>
@@ -25,12 +26,23 @@ static uint8_t *take_piece(struct spool_stock *stock) {
     bool make = !piece && stock->left > 0;
     stock->left -= make;
     pthread_mutex_unlock(&stock->lock);
-    return make ? malloc(SPOOL_MEMORY) : piece;
+    if (!make)
+        return piece;
+    piece = malloc(SPOOL_PIECE);
+    if (!piece) {
+        pthread_mutex_lock(&stock->lock);
+        stock->left++;
+        pthread_mutex_unlock(&stock->lock);
+    }
+    return piece;
 }
 
-static void give_back(struct spool_stock *stock, uint8_t *piece) {
+/* Keeps the first `count` pieces. */
+static void give_back(struct spool *spool, unsigned count) {
+    struct spool_stock *stock = spool->stock;
     pthread_mutex_lock(&stock->lock);
-    stock->pieces[stock->free++] = piece;
+    while (spool->count > count)
+        stock->pieces[stock->free++] = spool->pieces[--spool->count];
     pthread_mutex_unlock(&stock->lock);
 }
 
@@ -38,61 +50,83 @@ void spool_init(struct spool *spool, int dir, struct spool_stock *stock) {
     *spool = (struct spool){.dir = dir, .fd = -1, .stock = stock};
 }
 
-static void drop_memory(struct spool *spool) {
-    if (spool->memory)
-        give_back(spool->stock, spool->memory);
-    spool->memory = NULL;
+/* Takes another piece where there is one and the spool may have it: one beside a file, to gather
+ * small writes in. */
+static bool add_piece(struct spool *spool) {
+    unsigned limit = spool->fd < 0 ? SPOOL_PIECES : 1;
+    uint8_t *piece = spool->count < limit ? take_piece(spool->stock) : NULL;
+    if (piece)
+        spool->pieces[spool->count++] = piece;
+    return piece != NULL;
 }
 
-/* Whether all bytes, with `more` of them, may wait in memory. */
-static bool fits(struct spool *spool, size_t more) {
-    if (spool->fd >= 0 || more > SPOOL_MEMORY - spool->len)
-        return false;
-    if (!spool->memory && spool->len == 0)
-        spool->memory = take_piece(spool->stock);
-    return spool->memory != NULL;
-}
-
-static int write_all(int fd, const uint8_t *at, size_t len) {
-    while (len > 0) {
-        ssize_t n = write(fd, at, len);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        if (n > 0) {
-            at += n;
-            len -= (size_t)n;
-        }
-    }
-    return 0;
-}
-
-/* Moves what waits in memory to the file, which takes all that follows. */
-static int spill(struct spool *spool) {
-    if (spool->fd >= 0)
-        return 0;
-    spool->fd = openat(spool->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+/* Bytes at the end of the file. */
+static int append_file(struct spool *spool, const uint8_t *at, size_t len) {
+    if (spool->fd < 0)
+        spool->fd = openat(spool->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (spool->fd < 0)
         return -errno;
-    int err = write_all(spool->fd, spool->memory, (size_t)spool->len);
+    int err = file_pwrite(spool->fd, at, len, spool->filed);
     if (!err)
-        drop_memory(spool);
+        spool->filed += len;
     return err;
 }
 
-static int write_file(struct spool *spool, const uint8_t *at, size_t len) {
-    int err = spill(spool);
-    return err ? err : write_all(spool->fd, at, len);
+/* Hands what is in memory to a sink. */
+static int send_pieces(const struct spool *spool, bytes_sink sink, void *ctx) {
+    uint64_t left = spool->len - spool->filed;
+    int err = 0;
+    for (unsigned i = 0; left > 0 && !err; i++) {
+        size_t len = left < SPOOL_PIECE ? (size_t)left : SPOOL_PIECE;
+        err = sink(ctx, spool->pieces[i], len);
+        left -= len;
+    }
+    return err;
+}
+
+static int file_bytes(void *ctx, const uint8_t *at, size_t len) {
+    return append_file(ctx, at, len);
+}
+
+/* Moves what is in memory to the file, and keeps a piece to gather in what follows. */
+static int spill(struct spool *spool) {
+    int err = send_pieces(spool, file_bytes, spool);
+    give_back(spool, 1);
+    return err;
+}
+
+/* Bytes that the last piece can still take. */
+static size_t room(const struct spool *spool) {
+    return (size_t)(spool->count * SPOOL_PIECE - (spool->len - spool->filed));
+}
+
+static size_t fill_piece(struct spool *spool, const uint8_t *at, size_t len) {
+    size_t fits = room(spool);
+    size_t part = len < fits ? len : fits;
+    memcpy(spool->pieces[spool->count - 1] + (SPOOL_PIECE - fits), at, part);
+    spool->len += part;
+    return part;
+}
+
+/* Takes some of the bytes; *ret_part is how many. */
+static int write_part(struct spool *spool, const uint8_t *at, size_t len, size_t *ret_part) {
+    int err = 0;
+    if (room(spool) == 0 && !add_piece(spool) && spool->count > 0)
+        err = spill(spool);
+    if (!err && spool->count > 0) {
+        *ret_part = fill_piece(spool, at, len);
+    } else if (!err) {
+        err = append_file(spool, at, len);
+        spool->len = spool->filed;
+        *ret_part = len;
+    }
+    return err;
 }
 
 int spool_write(void *ctx, const uint8_t *at, size_t len) {
-    struct spool *spool = ctx;
     int err = 0;
-    if (len > 0 && fits(spool, len))
-        memcpy(spool->memory + spool->len, at, len);
-    else if (len > 0)
-        err = write_file(spool, at, len);
-    if (!err)
-        spool->len += len;
+    for (size_t part = 0; len > 0 && !err; at += part, len -= part)
+        err = write_part(ctx, at, len, &part);
     return err;
 }
 
@@ -112,21 +146,24 @@ int spool_restart(void *ctx) {
 }
 
 int spool_seal(struct spool *spool) {
-    if (spool->fd >= 0 && ftruncate(spool->fd, (off_t)spool->whole) < 0)
-        return -errno;
+    if (spool->whole < spool->filed) {
+        if (ftruncate(spool->fd, (off_t)spool->whole) < 0)
+            return -errno;
+        spool->filed = spool->whole;
+    }
     spool->len = spool->whole;
     return 0;
 }
 
-static int send_file(int fd, uint64_t len, bytes_sink sink, void *ctx) {
-    enum { PIECE = 64 * 1024 };
-    uint8_t *piece = malloc(PIECE);
+static int send_file(const struct spool *spool, bytes_sink sink, void *ctx) {
+    uint8_t *piece = malloc(SPOOL_PIECE);
     if (!piece)
         return -ENOMEM;
     int err = 0;
-    for (uint64_t at = 0; !err && at < len;) {
-        size_t want = len - at < PIECE ? (size_t)(len - at) : PIECE;
-        ssize_t n = pread(fd, piece, want, (off_t)at);
+    for (uint64_t at = 0; !err && at < spool->filed;) {
+        uint64_t left = spool->filed - at;
+        size_t want = left < SPOOL_PIECE ? (size_t)left : SPOOL_PIECE;
+        ssize_t n = pread(spool->fd, piece, want, (off_t)at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
@@ -141,13 +178,12 @@ static int send_file(int fd, uint64_t len, bytes_sink sink, void *ctx) {
 }
 
 int spool_send(const struct spool *spool, bytes_sink sink, void *ctx) {
-    if (spool->fd >= 0)
-        return send_file(spool->fd, spool->len, sink, ctx);
-    return spool->len ? sink(ctx, spool->memory, (size_t)spool->len) : 0;
+    int err = spool->filed > 0 ? send_file(spool, sink, ctx) : 0;
+    return err ? err : send_pieces(spool, sink, ctx);
 }
 
 void spool_free(struct spool *spool) {
-    drop_memory(spool);
+    give_back(spool, 0);
     if (spool->fd >= 0)
         close(spool->fd);
     spool->fd = -1;

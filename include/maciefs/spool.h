@@ -13,12 +13,14 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#define SPOOL_MEMORY (1024 * 1024) /* bytes of one that wait in memory */
-#define SPOOL_STOCK 20             /* spools that wait there at once */
+#define SPOOL_PIECE ((size_t)64 * 1024)
+#define SPOOL_PIECES 16                           /* that one spool may have */
+#define SPOOL_MEMORY (SPOOL_PIECES * SPOOL_PIECE) /* bytes of one that wait in memory */
+#define SPOOL_STOCK 320                           /* pieces of all spools */
 
 /*
- * The memory of all spools: so many pieces of SPOOL_MEMORY, made when they are first needed and
- * used again and again. A spool that finds none goes to its file.
+ * The memory of all spools: so many pieces, made when they are first needed and used again and
+ * again. A spool that finds none goes to its file.
  */
 struct spool_stock {
     pthread_mutex_t lock;
@@ -36,10 +38,12 @@ void spool_stock_free(struct spool_stock *stock);
 struct spool {
     int dir; /* the cache folder, for the file */
     struct spool_stock *stock;
-    uint8_t *memory; /* a piece of the stock with all the bytes, or NULL */
-    int fd;          /* the file with all the bytes, or -1 */
-    uint64_t len;    /* bytes taken */
-    uint64_t whole;  /* of those, bytes of whole lines */
+    int fd;         /* the file with the first bytes, or -1 */
+    uint64_t filed; /* bytes in the file */
+    unsigned count; /* pieces with the bytes behind those, all but the last of them full */
+    uint8_t *pieces[SPOOL_PIECES];
+    uint64_t len;   /* bytes taken */
+    uint64_t whole; /* of those, bytes of whole lines */
     uint64_t lines;
     uint64_t events;
 };

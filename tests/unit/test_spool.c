@@ -10,7 +10,7 @@ static char folder_path[] = "/tmp/maciefs-test-XXXXXX";
 
 static int open_folder(void **state) {
     (void)state;
-    spool_stock_init(&stock, 8);
+    spool_stock_init(&stock, 8 * SPOOL_PIECES);
     folder = mkdtemp(folder_path) ? open(folder_path, O_RDONLY | O_DIRECTORY) : -1;
     return folder < 0;
 }
@@ -194,26 +194,40 @@ static void the_stock_is_kept(void **state) {
     (void)state;
     struct spool_stock small;
     struct spool first, second;
-    spool_stock_init(&small, 1);
+    spool_stock_init(&small, 3);
     spool_init(&first, folder, &small);
     spool_init(&second, folder, &small);
-    write_bytes(&first, SPOOL_MEMORY);
+    write_bytes(&first, 3 * SPOOL_PIECE);
     assert_true(first.fd < 0);
     write_bytes(&second, 1);
     assert_true(second.fd >= 0);
     assert_holds(&second, 1);
-    const uint8_t *piece = first.memory;
     write_bytes(&first, 1);
     assert_true(first.fd >= 0);
-    assert_holds(&first, SPOOL_MEMORY + 1);
-    assert_int_equal(spool_restart(&second), 0);
+    assert_int_equal(first.count, 1);
+    assert_holds(&first, 3 * SPOOL_PIECE + 1);
     write_bytes(&second, 3);
-    assert_ptr_equal(second.memory, piece);
-    assert_holds(&second, 3);
+    assert_int_equal(second.count, 1);
+    write_bytes(&second, SPOOL_PIECE);
+    assert_int_equal(second.filed, SPOOL_PIECE + 1);
+    assert_holds(&second, SPOOL_PIECE + 4);
     spool_free(&first);
     spool_free(&second);
-    assert_int_equal(small.free, 1);
+    assert_int_equal(small.free, 3);
     spool_stock_free(&small);
+}
+
+/* A large object's small writes are gathered in one piece, and the others left for others. */
+static void beside_a_file_one_piece_is_used(void **state) {
+    (void)state;
+    struct spool spool = new_spool();
+    for (int i = 0; i < 3000; i++) {
+        write_bytes(&spool, 1500);
+        assert_true(spool.fd < 0 ? spool.len <= SPOOL_MEMORY : spool.count == 1);
+    }
+    assert_true(spool.len - spool.filed <= SPOOL_PIECE);
+    assert_holds(&spool, 3000 * 1500);
+    spool_free(&spool);
 }
 
 int main(void) {
@@ -227,6 +241,7 @@ int main(void) {
         cmocka_unit_test(a_full_disk_is_told),
         cmocka_unit_test(a_folder_that_is_gone_is_told),
         cmocka_unit_test(the_stock_is_kept),
+        cmocka_unit_test(beside_a_file_one_piece_is_used),
     };
     return cmocka_run_group_tests(tests, open_folder, close_folder);
 }
