@@ -15,7 +15,7 @@ endif
 PACKAGES := fuse3 libcurl openssl zlib libdeflate libcjson expat
 CPPFLAGS += -Iinclude -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=314 \
             -DMACIEFS_VERSION='"$(VERSION)"' $(shell pkg-config --cflags $(PACKAGES))
-CFLAGS ?= -O2 -g
+CFLAGS ?= -O3 -g
 CFLAGS += -std=c11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
           -Wpointer-arith -Wformat=2 -fno-strict-aliasing -pthread
 LDLIBS += $(shell pkg-config --libs $(PACKAGES)) -pthread

@@ -45,21 +45,33 @@ IN_LOOP struct json_open *innermost(struct json *json) {
     return &json->open[json->depth];
 }
 
-static int peek_behind_white(struct json *json) {
-    const uint8_t *at = json->at;
-    while (at < json->end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
-        at++;
-    if (at > json->at)
-        innermost(json)->flags |= JSON_REWRITE;
-    json->at = at;
-    return at < json->end ? *at : -1;
+/*
+ * Reading goes from function to function as the place where it goes on, which so stays in a
+ * register; it is NULL once it cannot, and then json->err says why.
+ */
+static const uint8_t *fail(struct json *json, int err) {
+    json->err = err;
+    return NULL;
 }
 
-/* The next byte that is no white space, which is not taken yet; -1 where there is none. */
-IN_LOOP int peek(struct json *json) {
-    const uint8_t *at = json->at;
+static const uint8_t *behind_white(struct json *json, const uint8_t *at) {
+    const uint8_t *start = at;
+    while (at < json->end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
+        at++;
+    if (at > start)
+        innermost(json)->flags |= JSON_REWRITE;
+    return at;
+}
+
+/* The next byte that is no white space, or the end. */
+IN_LOOP const uint8_t *skip_white(struct json *json, const uint8_t *at) {
     bool more = at < json->end;
-    return more && *at > ' ' ? *at : peek_behind_white(json);
+    return more && *at > ' ' ? at : behind_white(json, at);
+}
+
+/* The byte, or -1 at the end. */
+IN_LOOP int peek(const struct json *json, const uint8_t *at) {
+    return at < json->end ? *at : -1;
 }
 
 /* --- Names that occur twice ------------------------------------------------------------------- */
@@ -170,37 +182,37 @@ IN_LOOP void settle(struct json *json, uint32_t index) {
         in->flags |= JSON_LOOSE;
 }
 
-static int open_value(struct json *json, uint32_t index, bool object) {
+static const uint8_t *open_value(struct json *json, uint32_t index, const uint8_t *at,
+                                 bool object) {
     if (json->depth == JSON_DEPTH_MAX)
-        return -E2BIG;
+        return fail(json, -E2BIG);
     json->nodes[index].kind = object ? JSON_OBJECT : JSON_ARRAY;
-    json->nodes[index].at = (uint32_t)(json->at - json->text);
-    json->at++;
+    json->nodes[index].at = (uint32_t)(at - json->text);
     json->depth++;
     *innermost(json) =
         (struct json_open){.node = index, .names = json->names_count, .object = object};
-    return 0;
+    return at + 1;
 }
 
-static void close_value(struct json *json) {
+static const uint8_t *close_value(struct json *json, const uint8_t *at) {
     struct json_open *open = innermost(json);
     if (open->object)
         check_names(json, open);
-    json->at++;
     struct json_node *node = &json->nodes[open->node];
-    node->len = (uint32_t)(json->at - json->text) - node->at;
+    node->len = (uint32_t)(at + 1 - json->text) - node->at;
     node->count = open->count;
     node->flags |= open->flags;
     json->depth--;
     settle(json, open->node);
+    return at + 1;
 }
 
-IN_LOOP int take_string(struct json *json, uint32_t index) {
+IN_LOOP const uint8_t *take_string(struct json *json, uint32_t index, const uint8_t *at) {
     bool escaped;
-    const uint8_t *start = json->at + 1;
+    const uint8_t *start = at + 1;
     const uint8_t *quote = json_text_end(start, json->end, &escaped);
     if (!quote)
-        return -EBADMSG;
+        return fail(json, -EBADMSG);
     struct json_node *node = &json->nodes[index];
     node->kind = JSON_STRING;
     node->at = (uint32_t)(start - json->text);
@@ -209,8 +221,7 @@ IN_LOOP int take_string(struct json *json, uint32_t index) {
         bool broken = json_text_broken(json_text_of(start, node->len));
         node->flags |= JSON_ESCAPED | (broken ? JSON_REWRITE : 0);
     }
-    json->at = quote + 1;
-    return 0;
+    return quote + 1;
 }
 
 IN_LOOP const uint8_t *skip_digits(const uint8_t *at, const uint8_t *end) {
@@ -243,75 +254,75 @@ static bool is_place(const struct json *json, const struct json_node *node) {
     return node->name_len == 3 && (memcmp(name, "lat", 3) == 0 || memcmp(name, "lon", 3) == 0);
 }
 
-IN_LOOP int take_number(struct json *json, uint32_t index) {
+IN_LOOP const uint8_t *take_number(struct json *json, uint32_t index, const uint8_t *start) {
     struct json_node *node = &json->nodes[index];
-    const uint8_t *start = json->at;
     const uint8_t *digits = start + (*start == '-');
     const uint8_t *at = skip_digits(digits, json->end);
     if (at == digits)
-        return -EBADMSG;
+        return fail(json, -EBADMSG);
     if (*digits == '0' && at - digits > 1) {
         if (!is_place(json, node))
-            return -EBADMSG;
+            return fail(json, -EBADMSG);
         node->flags |= JSON_REWRITE;
     }
     at = skip_fraction(at, json->end);
     if (!at)
-        return -EBADMSG;
+        return fail(json, -EBADMSG);
     node->kind = JSON_NUMBER;
     node->at = (uint32_t)(start - json->text);
     node->len = (uint32_t)(at - start);
-    json->at = at;
-    return 0;
+    return at;
 }
 
-static int take_word(struct json *json, uint32_t index, const char *word, enum json_kind kind) {
+static const uint8_t *take_word(struct json *json, uint32_t index, const uint8_t *at,
+                                const char *word, enum json_kind kind) {
     size_t len = strlen(word);
-    if ((size_t)(json->end - json->at) < len || memcmp(json->at, word, len) != 0)
-        return -EBADMSG;
+    if ((size_t)(json->end - at) < len || memcmp(at, word, len) != 0)
+        return fail(json, -EBADMSG);
     struct json_node *node = &json->nodes[index];
     node->kind = (uint8_t)kind;
-    node->at = (uint32_t)(json->at - json->text);
+    node->at = (uint32_t)(at - json->text);
     node->len = (uint32_t)len;
-    json->at += len;
-    return 0;
+    return at + len;
 }
 
 /* The string, number or word that begins with the byte. */
-IN_LOOP int take_scalar(struct json *json, uint32_t index, int byte) {
+IN_LOOP const uint8_t *take_scalar(struct json *json, uint32_t index, const uint8_t *at, int byte) {
     switch (byte) {
     case '"':
-        return take_string(json, index);
+        return take_string(json, index, at);
     case 't':
-        return take_word(json, index, "true", JSON_BOOL);
+        return take_word(json, index, at, "true", JSON_BOOL);
     case 'f':
-        return take_word(json, index, "false", JSON_BOOL);
+        return take_word(json, index, at, "false", JSON_BOOL);
     case 'n':
-        return take_word(json, index, "null", JSON_NULL);
+        return take_word(json, index, at, "null", JSON_NULL);
     case -1:
-        return -EBADMSG;
+        return fail(json, -EBADMSG);
     default:
-        return take_number(json, index);
+        return take_number(json, index, at);
     }
 }
 
-IN_LOOP int take_value(struct json *json, uint32_t index) {
-    int byte = peek(json);
+IN_LOOP const uint8_t *take_value(struct json *json, uint32_t index, const uint8_t *at) {
+    at = skip_white(json, at);
+    int byte = peek(json, at);
     if (byte == '{' || byte == '[')
-        return open_value(json, index, byte == '{');
-    int err = take_scalar(json, index, byte);
-    if (!err)
+        return open_value(json, index, at, byte == '{');
+    at = take_scalar(json, index, at, byte);
+    if (at)
         settle(json, index);
-    return err;
+    return at;
 }
 
 /* The name whose quote is next, and the colon behind it. */
-IN_LOOP int take_name(struct json *json, struct json_open *open, uint32_t index) {
+IN_LOOP const uint8_t *take_name(struct json *json, struct json_open *open, uint32_t index,
+                                 const uint8_t *at) {
     bool escaped;
-    const uint8_t *start = json->at + 1;
+    const uint8_t *start = at + 1;
     const uint8_t *quote = json_text_end(start, json->end, &escaped);
     if (!quote)
-        return -EBADMSG;
+        return fail(json, -EBADMSG);
     struct json_node *node = &json->nodes[index];
     node->name = (uint32_t)(start - json->text);
     node->name_len = (uint32_t)(quote - start);
@@ -322,59 +333,67 @@ IN_LOOP int take_name(struct json *json, struct json_open *open, uint32_t index)
     }
     uint32_t hash = hash_name(start, node->name_len);
     uint64_t bit = UINT64_C(1) << (hash & 63);
-    open->alike |= (open->seen & bit) != 0;
-    open->seen |= bit;
+    uint64_t *seen = &open->seen[hash >> 6 & 3];
+    open->alike |= (*seen & bit) != 0;
+    *seen |= bit;
     json->names[json->names_count++] = (struct json_name){.hash = hash, .node = index};
-    json->at = quote + 1;
-    if (peek(json) != ':')
-        return -EBADMSG;
-    json->at++;
-    return 0;
+    at = skip_white(json, quote + 1);
+    return peek(json, at) == ':' ? at + 1 : fail(json, -EBADMSG);
 }
 
 /* The next member or element of what is open innermost, or its end. */
-static int take_next(struct json *json) {
+IN_LOOP const uint8_t *take_next(struct json *json, const uint8_t *at) {
     struct json_open *open = innermost(json);
-    int byte = peek(json);
-    if (byte == (open->object ? '}' : ']')) {
-        close_value(json);
-        return 0;
-    }
+    at = skip_white(json, at);
+    int byte = peek(json, at);
+    if (byte == (open->object ? '}' : ']'))
+        return close_value(json, at);
     if (open->count > 0) {
         if (byte != ',')
-            return -EBADMSG;
-        json->at++;
-        byte = peek(json);
+            return fail(json, -EBADMSG);
+        at = skip_white(json, at + 1);
+        byte = peek(json, at);
     }
     if (open->object && byte != '"')
-        return -EBADMSG;
+        return fail(json, -EBADMSG);
     uint32_t index;
     int err = add_node(json, &index);
-    if (!err && open->object)
-        err = take_name(json, open, index);
-    return err ? err : take_value(json, index);
+    if (err)
+        return fail(json, err);
+    if (open->object)
+        at = take_name(json, open, index, at);
+    return at ? take_value(json, index, at) : NULL;
 }
 
 /* --- The whole -------------------------------------------------------------------------------- */
+
+/* The object and all that is in it. */
+static const uint8_t *take_object(struct json *json, const uint8_t *at) {
+    uint32_t root;
+    if (peek(json, at) != '{')
+        return fail(json, -EBADMSG);
+    int err = add_node(json, &root);
+    if (err)
+        return fail(json, err);
+    at = open_value(json, root, at, true);
+    while (at && json->depth > 0)
+        at = take_next(json, at);
+    return at;
+}
 
 int json_parse(struct json *json, const uint8_t *text, size_t len) {
     if (len == 0)
         return -EBADMSG;
     if (len > JSON_BYTES_MAX)
         return -E2BIG;
-    json->text = json->at = text;
+    json->text = text;
     json->end = text + len;
     json->count = json->names_count = json->depth = 0;
     json->open[0] = (struct json_open){0};
-    uint32_t root;
-    if (peek(json) != '{')
-        return -EBADMSG;
-    int err = add_node(json, &root);
-    if (!err)
-        err = open_value(json, root, true);
-    while (!err && json->depth > 0)
-        err = take_next(json);
-    return err ? err : peek(json) == -1 ? 0 : -EBADMSG;
+    const uint8_t *at = take_object(json, skip_white(json, text));
+    if (!at)
+        return json->err;
+    return skip_white(json, at) == json->end ? 0 : -EBADMSG;
 }
 
 void json_free(struct json *json) {

@@ -66,7 +66,7 @@ struct json_open {
     uint32_t node;
     uint32_t names; /* where the names of its members begin */
     uint32_t count;
-    uint64_t seen; /* a bit for each hash of a name, of 64 */
+    uint64_t seen[4]; /* a bit for each hash of a name, of 256 */
     uint8_t flags;
     bool object;
     bool escaped; /* a name has escapes */
@@ -79,8 +79,8 @@ struct json {
     struct json_node *nodes; /* the first is the object itself */
     uint32_t count;
     /* While it is read: */
-    const uint8_t *at;
     const uint8_t *end;
+    int err;                 /* why it could not go on */
     uint32_t room;           /* nodes and names there is memory for */
     struct json_name *names; /* of the objects that are open */
     uint32_t names_count;

@@ -137,7 +137,12 @@ int json_text_compare(struct json_text one, struct json_text other) {
 
 bool json_text_broken(struct json_text text) {
     bool broken = false;
-    while (text.at < text.end && !broken)
-        text.at += json_character(text.at, text.end, &broken);
+    const uint8_t *at = text.at;
+    while (at < text.end && !broken) {
+        at = memchr(at, '\\', (size_t)(text.end - at));
+        if (!at)
+            return false;
+        at += escape_length(at, text.end, &broken);
+    }
     return broken;
 }

@@ -13,24 +13,11 @@ void message_begin(struct message *message, const struct json *json) {
 
 /* --- Text ------------------------------------------------------------------------------------- */
 
-void message_append(struct message *message, const void *at, size_t len) {
-    if (len > sizeof message->at - message->len) {
-        message->full = true;
-        return;
-    }
-    memcpy(message->at + message->len, at, len);
-    message->len += len;
-}
-
 static void append_byte(struct message *message, char byte) {
     if (message->len == sizeof message->at)
         message->full = true;
     else
         message->at[message->len++] = (uint8_t)byte;
-}
-
-void message_literal(struct message *message, const char *json) {
-    message_append(message, json, strlen(json));
 }
 
 /* The byte as it stands in a string; returns how many bytes that is. */
@@ -125,44 +112,6 @@ static void append_name(struct message *message, uint32_t member) {
 }
 
 /* --- Going through objects and arrays --------------------------------------------------------- */
-
-static struct message_value value_of(const struct json *json, uint32_t member, bool inside) {
-    uint32_t node = json_value(json, member);
-    if (!inside && json->nodes[node].kind == JSON_ARRAY && json->nodes[node].count == 1)
-        return (struct message_value){json_value(json, node + 1), true};
-    return (struct message_value){node, inside};
-}
-
-/* Whether the member is in no message. */
-static bool is_left_out(const struct json *json, uint32_t member, bool inside) {
-    if (json->nodes[member].flags & JSON_GONE)
-        return true;
-    return !inside && json->nodes[json_value(json, member)].kind == JSON_NULL;
-}
-
-struct message_frame message_enter(const struct json *json, struct message_value value) {
-    const struct json_node *node = &json->nodes[value.node];
-    return (struct message_frame){
-        .next = value.node + 1,
-        .end = node->next,
-        .object = node->kind == JSON_OBJECT,
-        .inside = value.inside || node->kind == JSON_ARRAY,
-        .compact = !(node->flags & JSON_REWRITE),
-    };
-}
-
-bool message_advance(const struct json *json, struct message_frame *frame,
-                     struct message_value *ret) {
-    while (frame->next < frame->end) {
-        frame->member = frame->next;
-        frame->next = json->nodes[frame->next].next;
-        if (frame->object && is_left_out(json, frame->member, frame->inside))
-            continue;
-        *ret = value_of(json, frame->member, frame->inside);
-        return true;
-    }
-    return false;
-}
 
 static void push(struct message *message, struct message_value value) {
     message->frames[message->depth++] = message_enter(message->json, value);

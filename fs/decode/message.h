@@ -7,6 +7,8 @@
  * of a value; caps, what is left out of it.
  *
  * What does not fit is not written and sets `full`; from then on the text is worth nothing.
+ *
+ * What is here in full is done for every value of every event.
  */
 #ifndef MACIEFS_DECODE_MESSAGE_H
 #define MACIEFS_DECODE_MESSAGE_H
@@ -54,20 +56,65 @@ struct message {
 /* Begins anew, with an event's values (NULL: with none) and no caps. */
 void message_begin(struct message *message, const struct json *json);
 
-void message_append(struct message *message, const void *at, size_t len);
+static inline void message_append(struct message *message, const void *at, size_t len) {
+    if (len > sizeof message->at - message->len) {
+        message->full = true;
+        return;
+    }
+    memcpy(message->at + message->len, at, len);
+    message->len += len;
+}
 
 /* Appends JSON as it stands in the code. */
-void message_literal(struct message *message, const char *json);
+static inline void message_literal(struct message *message, const char *json) {
+    message_append(message, json, strlen(json));
+}
 
 /* Appends what stands in a string for these bytes, escaped where need be; at most `max` bytes. */
 void message_text(struct message *message, const void *at, size_t len, size_t max);
 
+/* The value that a message has of a member or element; `inside`: that stands inside an array. */
+static inline struct message_value message_value_of(const struct json *json, uint32_t member,
+                                                    bool inside) {
+    uint32_t node = json_value(json, member);
+    if (!inside && json->nodes[node].kind == JSON_ARRAY && json->nodes[node].count == 1)
+        return (struct message_value){json_value(json, node + 1), true};
+    return (struct message_value){node, inside};
+}
+
+/* Whether the member is in no message. */
+static inline bool message_leaves_out(const struct json *json, uint32_t member, bool inside) {
+    if (json->nodes[member].flags & JSON_GONE)
+        return true;
+    return !inside && json->nodes[json_value(json, member)].kind == JSON_NULL;
+}
+
 /* Goes through an object or array; the frame is before its first member or element. */
-struct message_frame message_enter(const struct json *json, struct message_value value);
+static inline struct message_frame message_enter(const struct json *json,
+                                                 struct message_value value) {
+    const struct json_node *node = &json->nodes[value.node];
+    return (struct message_frame){
+        .next = value.node + 1,
+        .end = node->next,
+        .object = node->kind == JSON_OBJECT,
+        .inside = value.inside || node->kind == JSON_ARRAY,
+        .compact = !(node->flags & JSON_REWRITE),
+    };
+}
 
 /* To the next one that a message has: `frame->member`, and its value. False behind the last. */
-bool message_advance(const struct json *json, struct message_frame *frame,
-                     struct message_value *ret);
+static inline bool message_advance(const struct json *json, struct message_frame *frame,
+                                   struct message_value *ret) {
+    while (frame->next < frame->end) {
+        frame->member = frame->next;
+        frame->next = json->nodes[frame->next].next;
+        if (frame->object && message_leaves_out(json, frame->member, frame->inside))
+            continue;
+        *ret = message_value_of(json, frame->member, frame->inside);
+        return true;
+    }
+    return false;
+}
 
 /* Appends a value. */
 void message_value(struct message *message, struct message_value value);
