@@ -4,9 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* More members than this are compared by sorting their names. */
-#define PAIRS_MAX 32
-
 /* Nodes that are kept from one object to the next: some hundred kilobytes. */
 #define KEPT_MAX 16384
 
@@ -110,14 +107,17 @@ static int compare_names(const struct json *json, uint32_t one, uint32_t other) 
     return order ? order : (a->name_len > b->name_len) - (a->name_len < b->name_len);
 }
 
+/* Whether two of them may be: says so of all that are, and of few others. */
 static bool any_alike(const struct json_name *names, uint32_t count) {
-    if (count > PAIRS_MAX)
-        return true;
-    for (uint32_t i = 1; i < count; i++)
-        for (uint32_t j = 0; j < i; j++)
-            if (names[i].hash == names[j].hash)
-                return true;
-    return false;
+    uint64_t seen[8] = {0};
+    uint64_t alike = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t bit = UINT64_C(1) << (names[i].hash & 63);
+        uint64_t *word = &seen[names[i].hash >> 6 & 7];
+        alike |= *word & bit;
+        *word |= bit;
+    }
+    return alike != 0;
 }
 
 /* By name, and where those are the same in their own order. */
@@ -149,8 +149,6 @@ static void check_names(struct json *json, struct json_open *open) {
     struct json_name *names = json->names + open->names;
     uint32_t count = json->names_count - open->names;
     json->names_count = open->names;
-    if (!open->alike)
-        return;
     /* Escaped names may be the same as others and have another hash. */
     for (uint32_t i = 0; open->escaped && i < count; i++)
         names[i].hash = 0;
@@ -274,8 +272,8 @@ IN_LOOP const uint8_t *take_number(struct json *json, uint32_t index, const uint
     return at;
 }
 
-static const uint8_t *take_word(struct json *json, uint32_t index, const uint8_t *at,
-                                const char *word, enum json_kind kind) {
+IN_LOOP const uint8_t *take_word(struct json *json, uint32_t index, const uint8_t *at,
+                                 const char *word, enum json_kind kind) {
     size_t len = strlen(word);
     if ((size_t)(json->end - at) < len || memcmp(at, word, len) != 0)
         return fail(json, -EBADMSG);
@@ -329,13 +327,9 @@ IN_LOOP const uint8_t *take_name(struct json *json, struct json_open *open, uint
     if (escaped) {
         bool broken = json_text_broken(json_text_of(start, node->name_len));
         node->flags |= JSON_NAME_ESCAPED | (broken ? JSON_NAME_BROKEN : 0);
-        open->escaped = open->alike = true;
+        open->escaped = true;
     }
     uint32_t hash = hash_name(start, node->name_len);
-    uint64_t bit = UINT64_C(1) << (hash & 63);
-    uint64_t *seen = &open->seen[hash >> 6 & 3];
-    open->alike |= (*seen & bit) != 0;
-    *seen |= bit;
     json->names[json->names_count++] = (struct json_name){.hash = hash, .node = index};
     at = skip_white(json, quote + 1);
     return peek(json, at) == ':' ? at + 1 : fail(json, -EBADMSG);

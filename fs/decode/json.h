@@ -66,11 +66,9 @@ struct json_open {
     uint32_t node;
     uint32_t names; /* where the names of its members begin */
     uint32_t count;
-    uint64_t seen[4]; /* a bit for each hash of a name, of 256 */
     uint8_t flags;
     bool object;
     bool escaped; /* a name has escapes */
-    bool alike;   /* two names have the same bit, or may have */
 };
 
 /* Zeroed it is empty. The members are for reading; nodes may be changed by who reads them. */
