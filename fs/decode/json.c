@@ -12,7 +12,6 @@
 
 /* --- Nodes ------------------------------------------------------------------------------------ */
 
-/* There are never more open names than nodes, so they grow together. */
 static int grow(struct json *json) {
     if (json->room == JSON_NODES_MAX)
         return -E2BIG;
@@ -21,10 +20,10 @@ static int grow(struct json *json) {
     if (!nodes)
         return -ENOMEM;
     json->nodes = nodes;
-    struct json_name *names = realloc(json->names, room * sizeof *names);
-    if (!names)
+    uint32_t *sorted = realloc(json->sorted, room * sizeof *sorted);
+    if (!sorted)
         return -ENOMEM;
-    json->names = names;
+    json->sorted = sorted;
     json->room = room;
     return 0;
 }
@@ -107,60 +106,72 @@ static int compare_names(const struct json *json, uint32_t one, uint32_t other) 
     return order ? order : (a->name_len > b->name_len) - (a->name_len < b->name_len);
 }
 
-/* Whether two of them may be: says so of all that are, and of few others. */
-static bool any_alike(const struct json_name *names, uint32_t count) {
+/* Whether two members of the object may have the same name: says so of all that do, and of few
+ * others. */
+static bool any_alike(const struct json *json, uint32_t object) {
     uint64_t seen[8] = {0};
     uint64_t alike = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t bit = UINT64_C(1) << (names[i].hash & 63);
-        uint64_t *word = &seen[names[i].hash >> 6 & 7];
+    for (uint32_t i = object + 1; i < json->count; i = json->nodes[i].next) {
+        uint32_t hash = json->nodes[i].name_hash;
+        uint64_t *word = &seen[hash >> 6 & 7];
+        uint64_t bit = UINT64_C(1) << (hash & 63);
         alike |= *word & bit;
         *word |= bit;
     }
     return alike != 0;
 }
 
-/* By name, and where those are the same in their own order. */
-static int order_names(const void *one, const void *other, void *ctx) {
-    const struct json_name *a = one;
-    const struct json_name *b = other;
-    if (a->hash != b->hash)
-        return a->hash < b->hash ? -1 : 1;
-    int order = compare_names(ctx, a->node, b->node);
-    return order ? order : a->node < b->node ? -1 : 1;
+static bool same_name(const struct json *json, uint32_t one, uint32_t other) {
+    return json->nodes[one].name_hash == json->nodes[other].name_hash &&
+           compare_names(json, one, other) == 0;
 }
 
-static bool same_name(const struct json *json, const struct json_name *a,
-                      const struct json_name *b) {
-    return a->hash == b->hash && compare_names(json, a->node, b->node) == 0;
+/* By name, and where those are the same in their own order. */
+static int order_names(const void *one, const void *other, void *ctx) {
+    const struct json *json = ctx;
+    uint32_t a = *(const uint32_t *)one;
+    uint32_t b = *(const uint32_t *)other;
+    uint32_t hash_a = json->nodes[a].name_hash;
+    uint32_t hash_b = json->nodes[b].name_hash;
+    if (hash_a != hash_b)
+        return hash_a < hash_b ? -1 : 1;
+    int order = compare_names(json, a, b);
+    return order ? order : a < b ? -1 : 1;
+}
+
+/* Fills json->sorted; returns how many members there are. */
+static uint32_t sort_members(struct json *json, uint32_t object) {
+    uint32_t count = 0;
+    for (uint32_t i = object + 1; i < json->count; i = json->nodes[i].next)
+        json->sorted[count++] = i;
+    qsort_r(json->sorted, count, sizeof *json->sorted, order_names, json);
+    return count;
 }
 
 /* The first of `count` members gets the last one's value; the others are gone. */
-static void merge(struct json *json, const struct json_name *members, uint32_t count) {
+static void merge(struct json *json, const uint32_t *members, uint32_t count) {
     for (uint32_t i = 1; i < count; i++)
-        json->nodes[members[i].node].flags |= JSON_GONE;
-    struct json_node *first = &json->nodes[members[0].node];
+        json->nodes[members[i]].flags |= JSON_GONE;
+    struct json_node *first = &json->nodes[members[0]];
     first->kind = JSON_MOVED;
-    first->count = members[count - 1].node;
+    first->count = members[count - 1];
 }
 
 /* Looks for names that occur twice in the object that ends here. */
 static void check_names(struct json *json, struct json_open *open) {
-    struct json_name *names = json->names + open->names;
-    uint32_t count = json->names_count - open->names;
-    json->names_count = open->names;
     /* Escaped names may be the same as others and have another hash. */
-    for (uint32_t i = 0; open->escaped && i < count; i++)
-        names[i].hash = 0;
-    if (!any_alike(names, count))
+    for (uint32_t i = open->node + 1; open->escaped && i < json->count; i = json->nodes[i].next)
+        json->nodes[i].name_hash = 0;
+    if (!any_alike(json, open->node))
         return;
-    qsort_r(names, count, sizeof *names, order_names, json);
+    uint32_t count = sort_members(json, open->node);
+    const uint32_t *members = json->sorted;
     for (uint32_t i = 0, same; i < count; i += same) {
-        for (same = 1; i + same < count && same_name(json, &names[i], &names[i + same]);)
+        for (same = 1; i + same < count && same_name(json, members[i], members[i + same]);)
             same++;
         if (same == 1)
             continue;
-        merge(json, &names[i], same);
+        merge(json, &members[i], same);
         open->flags |= JSON_REWRITE | JSON_LOOSE;
     }
 }
@@ -187,8 +198,7 @@ static const uint8_t *open_value(struct json *json, uint32_t index, const uint8_
     json->nodes[index].kind = object ? JSON_OBJECT : JSON_ARRAY;
     json->nodes[index].at = (uint32_t)(at - json->text);
     json->depth++;
-    *innermost(json) =
-        (struct json_open){.node = index, .names = json->names_count, .object = object};
+    *innermost(json) = (struct json_open){.node = index, .object = object};
     return at + 1;
 }
 
@@ -329,8 +339,7 @@ IN_LOOP const uint8_t *take_name(struct json *json, struct json_open *open, uint
         node->flags |= JSON_NAME_ESCAPED | (broken ? JSON_NAME_BROKEN : 0);
         open->escaped = true;
     }
-    uint32_t hash = hash_name(start, node->name_len);
-    json->names[json->names_count++] = (struct json_name){.hash = hash, .node = index};
+    node->name_hash = hash_name(start, node->name_len);
     at = skip_white(json, quote + 1);
     return peek(json, at) == ':' ? at + 1 : fail(json, -EBADMSG);
 }
@@ -382,7 +391,7 @@ int json_parse(struct json *json, const uint8_t *text, size_t len) {
         return -E2BIG;
     json->text = text;
     json->end = text + len;
-    json->count = json->names_count = json->depth = 0;
+    json->count = json->depth = 0;
     json->open[0] = (struct json_open){0};
     const uint8_t *at = take_object(json, skip_white(json, text));
     if (!at)
@@ -392,9 +401,9 @@ int json_parse(struct json *json, const uint8_t *text, size_t len) {
 
 void json_free(struct json *json) {
     free(json->nodes);
-    free(json->names);
+    free(json->sorted);
     json->nodes = NULL;
-    json->names = NULL;
+    json->sorted = NULL;
     json->count = json->room = 0;
 }
 

@@ -49,22 +49,17 @@ struct json_node {
     uint32_t len;  /* of them */
     uint32_t name; /* a member's name, between its quotes */
     uint32_t name_len;
-    uint32_t next;  /* the node behind this one and all that is in it */
-    uint32_t count; /* of an object or array: what it holds; JSON_MOVED: the value's node */
-    uint8_t kind;   /* enum json_kind */
-    uint8_t flags;  /* enum json_flag */
-    uint8_t mark;   /* the reader's own; 0 at first */
-};
-
-struct json_name {
-    uint32_t hash;
-    uint32_t node;
+    uint32_t name_hash; /* while its object is read */
+    uint32_t next;      /* the node behind this one and all that is in it */
+    uint32_t count;     /* of an object or array: what it holds; JSON_MOVED: the value's node */
+    uint8_t kind;       /* enum json_kind */
+    uint8_t flags;      /* enum json_flag */
+    uint8_t mark;       /* the reader's own; 0 at first */
 };
 
 /* An object or array that has not ended yet. */
 struct json_open {
     uint32_t node;
-    uint32_t names; /* where the names of its members begin */
     uint32_t count;
     uint8_t flags;
     bool object;
@@ -78,10 +73,9 @@ struct json {
     uint32_t count;
     /* While it is read: */
     const uint8_t *end;
-    int err;                 /* why it could not go on */
-    uint32_t room;           /* nodes and names there is memory for */
-    struct json_name *names; /* of the objects that are open */
-    uint32_t names_count;
+    int err;          /* why it could not go on */
+    uint32_t room;    /* nodes there is memory for */
+    uint32_t *sorted; /* as many: the members of an object, by name */
     uint32_t depth;
     struct json_open open[JSON_DEPTH_MAX + 1];
 };

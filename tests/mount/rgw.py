@@ -59,6 +59,10 @@ osd max object name len = 2048
 osd crush update on start = false
 rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 rgw run sync thread = false
+debug rgw = 0/0
+debug ms = 0/0
+debug osd = 0/0
+debug objecter = 0/0
 rgw enable usage log = false
 rgw enable ops log = false
 rgw enable gc threads = false
