@@ -110,7 +110,7 @@ static inline bool json_is_loose(const struct json_node *node) {
     }
 }
 
-/* A name to look for, in ASCII. */
+/* A name to look for, in ASCII; not empty. */
 struct json_key {
     const char *name;
     size_t len;
@@ -127,7 +127,8 @@ static inline bool json_name_is(const struct json *json, uint32_t member,
     if (node->flags & JSON_NAME_ESCAPED)
         return json_text_compare(json_text_of(name, node->name_len),
                                  json_text_of((const uint8_t *)key->name, key->len)) == 0;
-    return node->name_len == key->len && memcmp(name, key->name, key->len) == 0;
+    return node->name_len == key->len && *name == (uint8_t)*key->name &&
+           memcmp(name, key->name, key->len) == 0;
 }
 
 /* The value of the object's member of that name; 0 where it has none. */
