@@ -69,7 +69,8 @@ static int fetch(struct pipe *pipe, const struct object *object, struct fetched 
                  struct fault *fault) {
     struct hours *hours = pipe->hours;
     const struct object_sink sink = {take_stored, restart, pipe};
-    pipe->decoder = decoder_new(hours->options.config->max_object, DECODER_WHOLE_MAX, take_plain, pipe);
+    pipe->decoder =
+        decoder_new(hours->options.config->max_object, DECODER_WHOLE_MAX, take_plain, pipe);
     if (!pipe->decoder)
         return fault_set(fault, -ENOMEM, "there is not enough memory to decode an object");
     atomic_fetch_add(&hours->options.counters->gets, 1);
