@@ -16,7 +16,7 @@
 #define SPOOL_PIECE ((size_t)64 * 1024)
 #define SPOOL_PIECES 16                           /* that one spool may have */
 #define SPOOL_MEMORY (SPOOL_PIECES * SPOOL_PIECE) /* bytes of one that wait in memory */
-#define SPOOL_STOCK 320                           /* pieces of all spools */
+#define SPOOL_STOCK 192                           /* pieces of all spools */
 
 /*
  * The memory of all spools: so many pieces, made when they are first needed and used again and
