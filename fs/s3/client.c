@@ -7,7 +7,8 @@
 
 #define CONNECT_TIMEOUT_MS 5000
 #define STALL_TIMEOUT_MS 20000
-#define URL_MAX (32u << 10) /* key, prefix and token encoded; of 1 KiB, 1 KiB and 8 KiB */
+#define HOST_TIMEOUT_MS 2000 /* of what answers at once, or is not there */
+#define URL_MAX (32u << 10)  /* key, prefix and token encoded; of 1 KiB, 1 KiB and 8 KiB */
 
 /* The path and URL of a call, the same for all its tries. */
 struct target {
@@ -28,15 +29,23 @@ int s3_client_open(struct s3_client *client, const struct config *config, struct
     const struct http_options options = {.connections = config->connections,
                                          .connect_timeout_ms = CONNECT_TIMEOUT_MS,
                                          .stall_timeout_ms = STALL_TIMEOUT_MS};
+    static const struct http_options host_options = {.connections = 1,
+                                                     .connect_timeout_ms = HOST_TIMEOUT_MS,
+                                                     .stall_timeout_ms = HOST_TIMEOUT_MS,
+                                                     .direct = true};
+    static const struct http_options aws_options = {.connections = 1,
+                                                    .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+                                                    .stall_timeout_ms = STALL_TIMEOUT_MS};
     *client = (struct s3_client){0};
     int err = s3_address_find(config, &client->address, fault);
     if (err)
         return err;
     retry_init(&client->retry);
-    pthread_mutex_init(&client->credentials_lock, NULL);
     client->pool = http_pool_new(&options);
-    client->credentials = credentials_chain_new(config->profile);
-    if (!client->pool || !client->credentials) {
+    client->network.host = http_pool_new(&host_options);
+    client->network.aws = http_pool_new(&aws_options);
+    client->credentials = credentials_chain_new(config->profile, &client->network);
+    if (!client->pool || !client->network.host || !client->network.aws || !client->credentials) {
         s3_client_close(client);
         return fault_set(fault, -ENOMEM, "memory is exhausted");
     }
@@ -45,13 +54,16 @@ int s3_client_open(struct s3_client *client, const struct config *config, struct
 
 void s3_client_stop(struct s3_client *client) {
     retry_stop(&client->retry);
+    http_pool_stop(client->network.host);
+    http_pool_stop(client->network.aws);
     http_pool_stop(client->pool);
 }
 
 void s3_client_close(struct s3_client *client) {
     credentials_provider_free(client->credentials);
+    http_pool_free(client->network.host);
+    http_pool_free(client->network.aws);
     http_pool_free(client->pool);
-    pthread_mutex_destroy(&client->credentials_lock);
     retry_destroy(&client->retry);
     s3_address_clear(&client->address);
 }
@@ -89,9 +101,7 @@ static int target_make(const struct s3_client *client, const struct s3_call *cal
 }
 
 static int get_credentials(struct s3_client *client, struct credentials *ret, struct fault *fault) {
-    pthread_mutex_lock(&client->credentials_lock);
     int err = credentials_get(client->credentials, ret, fault);
-    pthread_mutex_unlock(&client->credentials_lock);
     /* To callers -ENOENT says that an object is gone. */
     return err == -ENOENT ? -EACCES : err;
 }

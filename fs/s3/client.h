@@ -15,7 +15,7 @@ struct s3_client {
     struct s3_address address;
     struct http_pool *pool;
     struct retry retry;
-    pthread_mutex_t credentials_lock; /* providers are asked by one caller at a time */
+    struct credentials_network network; /* of the credentials' providers */
     struct credentials_provider *credentials;
 };
 

@@ -33,8 +33,10 @@ static void free_chain(struct credentials_provider *base) {
     free(chain);
 }
 
-struct credentials_provider *credentials_chain_new(const char *profile) {
+struct credentials_provider *credentials_chain_new(const char *profile,
+                                                   const struct credentials_network *network) {
     struct chain *chain = calloc(1, sizeof *chain);
+    (void)network;
     if (!chain)
         return NULL;
     chain->base =
@@ -87,6 +89,23 @@ static void free_secret(char *text) {
     if (text)
         OPENSSL_cleanse(text, strlen(text));
     free(text);
+}
+
+static bool copy_text(const char *from, char **ret) {
+    *ret = from ? strdup(from) : NULL;
+    return *ret || !from;
+}
+
+int credentials_copy(const struct credentials *from, struct credentials *ret) {
+    struct credentials copy = {.expires = from->expires};
+    if (!copy_text(from->access_key_id, &copy.access_key_id) ||
+        !copy_text(from->secret_access_key, &copy.secret_access_key) ||
+        !copy_text(from->session_token, &copy.session_token)) {
+        credentials_clear(&copy);
+        return -ENOMEM;
+    }
+    *ret = copy;
+    return 0;
 }
 
 void credentials_clear(struct credentials *credentials) {

@@ -22,7 +22,7 @@ struct http_pool {
     CURL *handles[]; /* NULL before its first use; each keeps one connection */
 };
 
-/* One GET under way: what libcurl's callbacks know and leave behind. */
+/* One exchange under way: what libcurl's callbacks know and leave behind. */
 struct exchange {
     struct http_pool *pool;
     CURL *curl;
@@ -75,7 +75,6 @@ static const struct {
     CURLoption option;
     long value;
 } fixed_options[] = {
-    {CURLOPT_HTTPGET, 1},
     {CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1},
     {CURLOPT_PATH_AS_IS, 1},
     {CURLOPT_FOLLOWLOCATION, 0},
@@ -195,6 +194,8 @@ static CURLcode set_up(CURL *curl, const struct http_options *options) {
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
     CURLcode rc = curl_easy_setopt(curl, CURLOPT_USERAGENT, "maciefs/" MACIEFS_VERSION);
+    if (rc == CURLE_OK && options->direct)
+        rc = curl_easy_setopt(curl, CURLOPT_PROXY, "");
     if (rc == CURLE_OK)
         rc = curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     return rc;
@@ -209,21 +210,33 @@ static CURL *handle_new(const struct http_options *options) {
     return curl;
 }
 
+static void set_method(CURL *curl, const struct http_request *request) {
+    bool post = strcmp(request->method, "POST") == 0;
+    if (post)
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body ? request->body : "");
+    else
+        curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, post ? NULL : request->method);
+}
+
 /* Points a handle at an exchange. */
-static CURLcode set_exchange(struct exchange *x, const char *url, struct curl_slist *lines) {
+static CURLcode set_exchange(struct exchange *x, const struct http_request *request,
+                             struct curl_slist *lines) {
     CURL *curl = x->curl;
+    set_method(curl, request);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, x->error);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, x);
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, x);
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, x);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, lines);
-    return curl_easy_setopt(curl, CURLOPT_URL, url);
+    return curl_easy_setopt(curl, CURLOPT_URL, request->url);
 }
 
 /* What is gone after the exchange, and libcurl might touch when it closes the connection. */
 static void unset_exchange(CURL *curl) {
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, NULL);
 }
 
 static void give_back(struct http_pool *pool, CURL *curl) {
@@ -373,9 +386,9 @@ static int explain(const struct exchange *x, CURLcode rc, struct fault *fault) {
     return fault_set(fault, cause->err, "%s %s (%s)", x->host, cause->sentence, detail);
 }
 
-static int perform(struct exchange *x, const char *url, struct curl_slist *lines,
+static int perform(struct exchange *x, const struct http_request *request, struct curl_slist *lines,
                    struct http_answer *ret, struct fault *fault) {
-    CURLcode rc = set_exchange(x, url, lines);
+    CURLcode rc = set_exchange(x, request, lines);
     x->moved_ms = now_ms();
     if (rc == CURLE_OK)
         rc = curl_easy_perform(x->curl);
@@ -391,24 +404,30 @@ static int perform(struct exchange *x, const char *url, struct curl_slist *lines
     return 0;
 }
 
-int http_get(struct http_pool *pool, const char *url, const char *const headers[], bytes_sink sink,
-             void *ctx, struct http_answer *ret, struct fault *fault) {
+int http_send(struct http_pool *pool, const struct http_request *request, bytes_sink sink,
+              void *ctx, struct http_answer *ret, struct fault *fault) {
     struct exchange x = {.pool = pool, .sink = sink, .ctx = ctx};
     buf_init(&x.error_body, ERROR_BODY_MAX);
-    name_host(&x, url);
+    name_host(&x, request->url);
     struct curl_slist *lines;
-    int err = header_lines(headers, &lines);
+    int err = header_lines(request->headers, &lines);
     if (err)
         return fault_set(fault, err, "%s cannot be asked: memory is exhausted", x.host);
     err = borrow(pool, &x.curl);
     if (err) {
         fault_set(fault, err, "the request to %s was not sent: %s", x.host, strerrordesc_np(-err));
     } else {
-        err = perform(&x, url, lines, ret, fault);
+        err = perform(&x, request, lines, ret, fault);
         give_back(pool, x.curl);
     }
     curl_slist_free_all(lines);
     if (err)
         buf_free(&x.error_body);
     return err;
+}
+
+int http_get(struct http_pool *pool, const char *url, const char *const headers[], bytes_sink sink,
+             void *ctx, struct http_answer *ret, struct fault *fault) {
+    const struct http_request request = {.method = "GET", .url = url, .headers = headers};
+    return http_send(pool, &request, sink, ctx, ret, fault);
 }

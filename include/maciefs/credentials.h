@@ -9,6 +9,7 @@
 #define MACIEFS_CREDENTIALS_H
 
 #include <maciefs/fault.h>
+#include <maciefs/http.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +31,22 @@ struct credentials_provider {
     void (*free)(struct credentials_provider *);
 };
 
+/* How providers that ask a server do so. */
+struct credentials_network {
+    struct http_pool *host; /* for what this machine's host serves: never through a proxy */
+    struct http_pool *aws;  /* for AWS's services */
+};
+
+/*
+ * Keeps what a provider gave that asks a server or a program, so that it is asked seldom: again
+ * five minutes before the credentials expire, by one caller, while the others go on with those
+ * there are. Where it fails then, the old ones serve while they last, and it is asked again every
+ * half minute. Takes the provider over, also where it returns NULL (without memory). May be asked
+ * from several threads. `now`: the clock, seconds since 1970; NULL for the system's.
+ */
+struct credentials_provider *credentials_cache_new(struct credentials_provider *provider,
+                                                   int64_t (*now)(void));
+
 /* AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN. NULL without memory. */
 struct credentials_provider *credentials_environment_new(void);
 
@@ -44,15 +61,19 @@ struct credentials_provider *credentials_profile_new(const char *profile);
 
 /*
  * The providers in the CLI's order. A `profile` named here takes the environment's place; one that
- * AWS_PROFILE names is asked after the environment. -EACCES where none has any. NULL without
- * memory.
+ * AWS_PROFILE names is asked after the environment. The network must outlive the chain. -EACCES
+ * where none has any. NULL without memory. May be asked from several threads.
  */
-struct credentials_provider *credentials_chain_new(const char *profile);
+struct credentials_provider *credentials_chain_new(const char *profile,
+                                                   const struct credentials_network *network);
 
 /* As the provider's get; and -EINVAL for credentials with a control character in them. */
 int credentials_get(struct credentials_provider *provider, struct credentials *ret,
                     struct fault *fault);
 void credentials_provider_free(struct credentials_provider *provider); /* accepts NULL */
+
+/* A copy to be cleared by its owner. Returns 0 or -ENOMEM. */
+int credentials_copy(const struct credentials *from, struct credentials *ret);
 
 /* Clears and frees the strings. Accepts a zeroed one, and NULL. */
 void credentials_clear(struct credentials *credentials);

@@ -1,9 +1,10 @@
 /*
  * One HTTP exchange, over a pool of connections that are kept.
  *
- * A thin layer on libcurl: it sends a GET with the headers it is given, follows no redirects, asks
- * for no content encoding, verifies TLS, and gives up when connecting, or a pause in the answer,
- * takes too long. What an answer means, and whether to try again, is the caller's to decide.
+ * A thin layer on libcurl: it sends a request with the headers it is given, follows no redirects,
+ * asks for no content encoding, verifies TLS, and gives up when connecting, or a pause in the
+ * answer, takes too long. What an answer means, and whether to try again, is the caller's to
+ * decide.
  */
 #ifndef MACIEFS_HTTP_H
 #define MACIEFS_HTTP_H
@@ -17,6 +18,14 @@ struct http_options {
     unsigned connections;        /* exchanges at once; a further caller waits for its turn */
     unsigned connect_timeout_ms; /* name look-up, TCP and TLS together */
     unsigned stall_timeout_ms;   /* no byte for so long ends an exchange */
+    bool direct;                 /* never through a proxy, whatever the environment says */
+};
+
+struct http_request {
+    const char *method; /* "GET", "POST", "PUT" */
+    const char *url;
+    const char *const *headers; /* lines, without line ends; NULL-terminated */
+    const char *body;           /* of a POST; NULL for none */
 };
 
 struct http_pool;
@@ -36,14 +45,18 @@ struct http_answer {
 struct http_pool *http_pool_new(const struct http_options *options);
 
 /*
- * Sends GET `url` with `headers` (lines, without line ends; NULL-terminated) and hands the body of
- * a 2xx answer to `sink`. Returns 0 when a whole answer of any status came (of one that is no 2xx,
- * as much of the body as is kept). Otherwise, worth a retry: -ENETDOWN where no answer began (name
- * look-up, connecting, TLS handshake, silence), -ETIMEDOUT where one fell silent midway,
- * -ECONNRESET where the connection broke or the body was cut short. Final: -EPROTO where TLS or
- * HTTP itself failed (certificate, protocol, headers without end); -ECANCELED after http_pool_stop;
- * -ENOMEM; or the sink's error. The fault names host, port and cause.
+ * Sends the request and hands the body of a 2xx answer to `sink`. Returns 0 when a whole answer of
+ * any status came (of one that is no 2xx, as much of the body as is kept). Otherwise, worth a
+ * retry: -ENETDOWN where no answer began (name look-up, connecting, TLS handshake, silence),
+ * -ETIMEDOUT where one fell silent midway, -ECONNRESET where the connection broke or the body was
+ * cut short. Final: -EPROTO where TLS or HTTP itself failed (certificate, protocol, headers without
+ * end); -ECANCELED after http_pool_stop; -ENOMEM; or the sink's error. The fault names host, port
+ * and cause.
  */
+int http_send(struct http_pool *pool, const struct http_request *request, bytes_sink sink,
+              void *ctx, struct http_answer *ret, struct fault *fault);
+
+/* http_send of a GET. */
 int http_get(struct http_pool *pool, const char *url, const char *const headers[], bytes_sink sink,
              void *ctx, struct http_answer *ret, struct fault *fault);
 

@@ -159,7 +159,7 @@ static int remove_home(void **state) {
 }
 
 static void start_chain(struct home *home, const char *profile) {
-    home->provider = credentials_chain_new(profile);
+    home->provider = credentials_chain_new(profile, NULL);
     assert_non_null(home->provider);
 }
 
