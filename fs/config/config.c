@@ -359,10 +359,11 @@ int config_parse(int argc, char *const argv[], struct config *ret, struct fault 
 void config_free(struct config *config) {
     if (!config)
         return;
-    char *texts[] = {config->source,        config->mountpoint,   config->bucket,
-                     config->prefix,        config->endpoint,     config->region,
-                     config->profile,       config->timezone,     config->cache,
-                     config->mount_options, config->account_alias};
+    char *texts[] = {config->source,        config->mountpoint,    config->bucket,
+                     config->prefix,        config->endpoint,      config->region,
+                     config->profile,       config->timezone,      config->cache,
+                     config->mount_options, config->account_alias, config->expected_bucket_owner,
+                     config->ca_bundle};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
     *config = (struct config){0};

@@ -14,7 +14,8 @@
 #define TIB ((uint64_t)1 << 40)
 #define NAME_LEN_MAX 64 /* of an option; none is as long */
 #define ALIAS_LEN_MAX 255
-#define SLIPS_MAX 2 /* letters that may be wrong in a name that is still recognized */
+#define ACCOUNT_LEN 12 /* digits of an AWS account */
+#define SLIPS_MAX 2    /* letters that may be wrong in a name that is still recognized */
 #define HELP_TEXT_MAX 8192
 #define LETTERS_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -78,6 +79,34 @@ static int set_profile(struct config *config, const char *value) {
     if (!*value || has_control(value) || strchr(value, ']'))
         return -EINVAL;
     return replace(&config->profile, value);
+}
+
+static int set_no_sign(struct config *config, const char *value) {
+    (void)value;
+    config->no_sign = true;
+    return 0;
+}
+
+static int set_requester_pays(struct config *config, const char *value) {
+    (void)value;
+    config->requester_pays = true;
+    return 0;
+}
+
+static int set_expected_bucket_owner(struct config *config, const char *value) {
+    if (strspn(value, "0123456789") != ACCOUNT_LEN || value[ACCOUNT_LEN])
+        return -EINVAL;
+    return replace(&config->expected_bucket_owner, value);
+}
+
+/* Absolute, since the daemon leaves the folder that it was started in. */
+static int set_ca_bundle(struct config *config, const char *value) {
+    char *path = *value ? realpath(value, NULL) : NULL;
+    if (!path)
+        return -EINVAL;
+    free(config->ca_bundle);
+    config->ca_bundle = path;
+    return 0;
 }
 
 static int set_timezone(struct config *config, const char *value) {
@@ -225,6 +254,13 @@ const struct option OPTIONS[] = {
      "region of the bucket", set_region},
     {"profile", "the name of a profile in ~/.aws", "audit", "as AWS tools find it",
      "whose credentials to use", set_profile},
+    {"no_sign", NULL, NULL, "off", "ask without credentials, as public buckets allow", set_no_sign},
+    {"requester_pays", NULL, NULL, "off", "pay for the requests, where the bucket's owner does not",
+     set_requester_pays},
+    {"expected_bucket_owner", "an account of 12 digits", "111122223333", "any",
+     "account that the bucket must belong to", set_expected_bucket_owner},
+    {"ca_bundle", "a file of certificates", "/etc/ssl/proxy.pem", "as AWS tools find it",
+     "authorities to trust instead of this machine's", set_ca_bundle},
     {"poll", "seconds from 0.1 to 3600", "5", "5", "pause between looks for new objects", set_poll},
     {"timezone", "UTC, a name such as Europe/Berlin, or an offset such as +02:00", "UTC", "UTC",
      "time zone that the stream names its hours in", set_timezone},

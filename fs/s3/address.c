@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define DEFAULT_REGION "us-east-1"
 #define BUCKET_MAX 255 /* bytes; of the oldest buckets in us-east-1 */
@@ -24,9 +25,11 @@ static void endpoint_clear(struct endpoint *endpoint) {
     free(endpoint->path);
 }
 
-/* The region of options, environment or profile, whichever is set first; else the default. */
-static int find_region(const struct config *config, char **ret, struct fault *fault) {
-    const char *const given[] = {config->region, getenv("AWS_REGION"),
+/* The region that is known, or that of options, environment or profile, whichever is set first;
+ * else the default. */
+static int find_region(const struct config *config, const char *known, char **ret,
+                       struct fault *fault) {
+    const char *const given[] = {known, config->region, getenv("AWS_REGION"),
                                  getenv("AWS_DEFAULT_REGION")};
     for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
         if (given[i] && given[i][0]) {
@@ -54,23 +57,50 @@ static bool is_host_label(const char *bucket) {
            strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
 }
 
-static bool is_virtual(const struct config *config) {
+static bool is_virtual(const struct config *config, bool own_endpoint) {
     if (config->addressing == CONFIG_AUTO)
-        return !config->endpoint && is_host_label(config->bucket);
+        return !own_endpoint && is_host_label(config->bucket);
     return config->addressing == CONFIG_VIRTUAL;
 }
 
-static int aws_endpoint(const char *region, struct endpoint *ret) {
+static bool is_true(const char *text) {
+    return text && strcasecmp(text, "true") == 0;
+}
+
+/* A switch that the environment sets, or the profile. */
+static int find_switch(const struct config *config, const char *variable, const char *setting,
+                       bool *ret, struct fault *fault) {
+    const char *given = getenv(variable);
+    char *text = NULL;
+    *ret = is_true(given);
+    if (given && *given)
+        return 0;
+    int err = profile_setting(config->profile, setting, &text, fault);
+    *ret = !err && is_true(text);
+    free(text);
+    return err == -ENOENT ? 0 : err;
+}
+
+/* AWS's own, for the region. */
+static int aws_endpoint(const struct config *config, const char *region, struct endpoint *ret,
+                        struct fault *fault) {
     const char *suffix = strncmp(region, "cn-", 3) == 0 ? ".cn" : "";
     struct endpoint made = {.scheme = "https", .path = strdup("")};
-    if (asprintf(&made.host, "s3.%s.amazonaws.com%s", region, suffix) < 0)
+    bool fips, dual;
+    int err = find_switch(config, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", &fips, fault);
+    if (!err)
+        err = find_switch(config, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", &dual,
+                          fault);
+    if (!err && asprintf(&made.host, "s3%s%s.%s.amazonaws.com%s", fips ? "-fips" : "",
+                         dual ? ".dualstack" : "", region, suffix) < 0)
         made.host = NULL;
-    if (!made.host || !made.path) {
+    if (!err && (!made.host || !made.path))
+        err = fault_set(fault, -ENOMEM, "memory is exhausted");
+    if (err)
         endpoint_clear(&made);
-        return -ENOMEM;
-    }
-    *ret = made;
-    return 0;
+    else
+        *ret = made;
+    return err;
 }
 
 static bool has_part(CURLU *url, CURLUPart part) {
@@ -117,7 +147,8 @@ static int endpoint_parts(CURLU *url, struct endpoint *ret) {
     return err;
 }
 
-static int given_endpoint(const char *text, struct endpoint *ret, struct fault *fault) {
+static int given_endpoint(const char *from, const char *text, struct endpoint *ret,
+                          struct fault *fault) {
     CURLU *url = curl_url();
     if (!url)
         return fault_set(fault, -ENOMEM, "memory is exhausted");
@@ -125,24 +156,44 @@ static int given_endpoint(const char *text, struct endpoint *ret, struct fault *
     int err;
     if (rc == CURLUE_USER_NOT_ALLOWED)
         err = fault_set(fault, -EINVAL,
-                        "endpoint= must not hold a user or a password: credentials come from "
-                        "the environment or a profile");
+                        "%s must not hold a user or a password: credentials come from the "
+                        "environment or a profile",
+                        from);
     else if (rc != CURLUE_OK || !known_scheme(url) || has_part(url, CURLUPART_QUERY) ||
              has_part(url, CURLUPART_FRAGMENT))
         err = fault_set(fault, -EINVAL,
-                        "endpoint=%s is no address of a server: give it as "
-                        "http[s]://HOST[:PORT][/PATH]",
-                        text);
+                        "%s=%s is no address of a server: give it as http[s]://HOST[:PORT][/PATH]",
+                        from, text);
     else if ((err = endpoint_parts(url, ret)))
         fault_set(fault, err, "memory is exhausted");
     curl_url_cleanup(url);
     return err;
 }
 
+/* Where an endpoint is named, other than AWS's: the option, variables, the profile. Returns 0 and
+ * the text, to be freed, and who named it; -ENOENT where none does. */
+static int find_endpoint(const struct config *config, const char **ret_from, char **ret,
+                         struct fault *fault) {
+    static const char *const variables[] = {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"};
+    const char *text = config->endpoint;
+    *ret_from = "endpoint";
+    for (size_t i = 0; i < 2 && !text; i++) {
+        const char *value = getenv(variables[i]);
+        *ret_from = variables[i];
+        text = value && *value ? value : NULL;
+    }
+    if (text) {
+        *ret = strdup(text);
+        return *ret ? 0 : fault_set(fault, -ENOMEM, "memory is exhausted");
+    }
+    *ret_from = "the profile's endpoint_url";
+    return profile_setting(config->profile, "endpoint_url", ret, fault);
+}
+
 /* Puts the bucket before the host, or behind the path. */
-static int compose(const struct config *config, const struct endpoint *endpoint,
+static int compose(const struct config *config, const struct endpoint *endpoint, bool own_endpoint,
                    struct s3_address *address) {
-    bool in_host = is_virtual(config);
+    bool in_host = is_virtual(config, own_endpoint);
     struct buf base;
     buf_init(&base, SIZE_MAX);
     int err = buf_append_str(&base, endpoint->path);
@@ -179,20 +230,34 @@ static int check_bucket(const struct config *config, struct fault *fault) {
     return 0;
 }
 
-int s3_address_find(const struct config *config, struct s3_address *ret, struct fault *fault) {
+static int choose_endpoint(const struct config *config, const char *region, struct endpoint *ret,
+                           bool *ret_own, struct fault *fault) {
+    const char *from;
+    char *text = NULL;
+    int err = find_endpoint(config, &from, &text, fault);
+    *ret_own = err == 0;
+    if (!err)
+        err = given_endpoint(from, text, ret, fault);
+    else if (err == -ENOENT)
+        err = aws_endpoint(config, region, ret, fault);
+    free(text);
+    return err;
+}
+
+int s3_address_find(const struct config *config, const char *region, struct s3_address *ret,
+                    struct fault *fault) {
     struct s3_address address = {0};
     struct endpoint endpoint = {0};
+    bool own;
     int err = check_bucket(config, fault);
     if (!err)
-        err = find_region(config, &address.region, fault);
+        err = find_region(config, region, &address.region, fault);
     if (!err && !is_region(address.region))
         err = fault_set(fault, -EINVAL, "region '%s' is no region: it is written as eu-west-1",
                         address.region);
-    if (!err && config->endpoint)
-        err = given_endpoint(config->endpoint, &endpoint, fault);
-    else if (!err && (err = aws_endpoint(address.region, &endpoint)))
-        fault_set(fault, err, "memory is exhausted");
-    if (!err && (err = compose(config, &endpoint, &address)))
+    if (!err)
+        err = choose_endpoint(config, address.region, &endpoint, &own, fault);
+    if (!err && (err = compose(config, &endpoint, own, &address)))
         fault_set(fault, err, "memory is exhausted");
     endpoint_clear(&endpoint);
     if (err)

@@ -14,10 +14,13 @@ struct s3_address {
 };
 
 /*
- * Finds it from the options, the environment and the profile. Returns 0 and an address to be
+ * Finds it from the options, the environment and the profile, as AWS's tools do (AWS SDK reference
+ * guide, "Service-specific endpoints", "Dual-stack and FIPS endpoints"). `region`: what is known of
+ * the region; NULL for what is set, else us-east-1. Returns 0 and an address to be
  * cleared by s3_address_clear; or -EINVAL, -ENOMEM, or an error of the profile's files.
  */
-int s3_address_find(const struct config *config, struct s3_address *ret, struct fault *fault);
+int s3_address_find(const struct config *config, const char *region, struct s3_address *ret,
+                    struct fault *fault);
 
 void s3_address_clear(struct s3_address *address);
 

@@ -1,8 +1,9 @@
 #include "client.h"
+#include "headers.h"
 
 #include <errno.h>
-#include <maciefs/sigv4.h>
 #include <maciefs/uri.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CONNECT_TIMEOUT_MS 5000
@@ -10,8 +11,12 @@
 #define HOST_TIMEOUT_MS 2000 /* of what answers at once, or is not there */
 #define URL_MAX (32u << 10)  /* key, prefix and token encoded; of 1 KiB, 1 KiB and 8 KiB */
 
-/* The path and URL of a call, the same for all its tries. */
+/* Differences of clocks that S3 does not mind, and that its answers' travel may make. */
+#define CLOCK_SLACK_S 60
+
+/* Where a call goes: the same for all its tries, unless the bucket is found to be elsewhere. */
 struct target {
+    const struct s3_address *address;
     struct buf path;
     struct buf url;
 };
@@ -19,37 +24,67 @@ struct target {
 /* One try: how it ended, and how long the server wants to be left alone. */
 struct attempt {
     const struct s3_call *call;
+    struct target *target;
+    bool corrected; /* the server told where, or when, to ask instead */
     enum try_end end;
     unsigned retry_after_s;
     bool sent;    /* the sink has got bytes */
     int sink_err; /* the sink's own error */
 };
 
-int s3_client_open(struct s3_client *client, const struct config *config, struct fault *fault) {
+static bool open_pools(struct s3_client *client, const struct config *config) {
     const struct http_options options = {.connections = config->connections,
                                          .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-                                         .stall_timeout_ms = STALL_TIMEOUT_MS};
-    static const struct http_options host_options = {.connections = 1,
-                                                     .connect_timeout_ms = HOST_TIMEOUT_MS,
-                                                     .stall_timeout_ms = HOST_TIMEOUT_MS,
-                                                     .direct = true};
-    static const struct http_options aws_options = {.connections = 1,
-                                                    .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-                                                    .stall_timeout_ms = STALL_TIMEOUT_MS};
-    *client = (struct s3_client){0};
-    int err = s3_address_find(config, &client->address, fault);
+                                         .stall_timeout_ms = STALL_TIMEOUT_MS,
+                                         .ca_bundle = client->ca_bundle};
+    const struct http_options aws = {.connections = 1,
+                                     .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+                                     .stall_timeout_ms = STALL_TIMEOUT_MS,
+                                     .ca_bundle = client->ca_bundle};
+    const struct http_options host = {.connections = 1,
+                                      .connect_timeout_ms = HOST_TIMEOUT_MS,
+                                      .stall_timeout_ms = HOST_TIMEOUT_MS,
+                                      .direct = true};
+    client->pool = http_pool_new(&options);
+    client->network.aws = http_pool_new(&aws);
+    client->network.host = http_pool_new(&host);
+    return client->pool && client->network.aws && client->network.host;
+}
+
+/* The certificates to trust instead of this machine's: the option's, the variable's, the profile's.
+ */
+static int find_ca_bundle(const struct config *config, char **ret, struct fault *fault) {
+    const char *given = config->ca_bundle ? config->ca_bundle : getenv("AWS_CA_BUNDLE");
+    if (given && *given) {
+        *ret = strdup(given);
+        return *ret ? 0 : fault_set(fault, -ENOMEM, "memory is exhausted");
+    }
+    int err = profile_setting(config->profile, "ca_bundle", ret, fault);
+    return err == -ENOENT ? 0 : err;
+}
+
+int s3_client_open(struct s3_client *client, const struct config *config, struct fault *fault) {
+    *client = (struct s3_client){.config = config};
+    int err = s3_address_find(config, NULL, &client->addresses[0], fault);
     if (err)
         return err;
     retry_init(&client->retry);
-    client->pool = http_pool_new(&options);
-    client->network.host = http_pool_new(&host_options);
-    client->network.aws = http_pool_new(&aws_options);
-    client->credentials = credentials_chain_new(config->profile, &client->network);
-    if (!client->pool || !client->network.host || !client->network.aws || !client->credentials) {
-        s3_client_close(client);
-        return fault_set(fault, -ENOMEM, "memory is exhausted");
+    pthread_mutex_init(&client->move_lock, NULL);
+    err = find_ca_bundle(config, &client->ca_bundle, fault);
+    if (!err && !open_pools(client, config))
+        err = fault_set(fault, -ENOMEM, "memory is exhausted");
+    if (!err && !config->no_sign) {
+        client->credentials = credentials_chain_new(config->profile, &client->network);
+        if (!client->credentials)
+            err = fault_set(fault, -ENOMEM, "memory is exhausted");
     }
-    return 0;
+    if (err)
+        s3_client_close(client);
+    return err;
+}
+
+const struct s3_address *s3_client_address(struct s3_client *client) {
+    return &client->addresses[atomic_load(&client->moves)];
 }
 
 void s3_client_stop(struct s3_client *client) {
@@ -64,8 +99,11 @@ void s3_client_close(struct s3_client *client) {
     http_pool_free(client->network.host);
     http_pool_free(client->network.aws);
     http_pool_free(client->pool);
+    free(client->ca_bundle);
     retry_destroy(&client->retry);
-    s3_address_clear(&client->address);
+    pthread_mutex_destroy(&client->move_lock);
+    for (size_t i = 0; i <= S3_MOVES_MAX; i++)
+        s3_address_clear(&client->addresses[i]);
 }
 
 static void target_free(struct target *target) {
@@ -73,8 +111,8 @@ static void target_free(struct target *target) {
     buf_free(&target->url);
 }
 
-static int make_path(const struct s3_client *client, const char *key, struct buf *path) {
-    int err = buf_append_str(path, client->address.base);
+static int make_path(const struct s3_address *address, const char *key, struct buf *path) {
+    int err = buf_append_str(path, address->base);
     if (!err && (key || path->len == 0))
         err = buf_append_str(path, "/");
     if (!err && key)
@@ -82,14 +120,14 @@ static int make_path(const struct s3_client *client, const char *key, struct buf
     return err || buf_str(path) ? err : -ENOMEM;
 }
 
-static int target_make(const struct s3_client *client, const struct s3_call *call,
+static int target_make(const struct s3_address *address, const struct s3_call *call,
                        struct target *ret) {
-    struct target target;
+    struct target target = {.address = address};
     buf_init(&target.path, URL_MAX);
     buf_init(&target.url, 2 * URL_MAX);
-    int err = make_path(client, call->resource.key, &target.path);
+    int err = make_path(address, call->resource.key, &target.path);
     if (!err)
-        err = buf_printf(&target.url, "%s%s%s%s", client->address.origin, buf_str(&target.path),
+        err = buf_printf(&target.url, "%s%s%s%s", address->origin, buf_str(&target.path),
                          call->query[0] ? "?" : "", call->query);
     if (!err && !buf_str(&target.url))
         err = -ENOMEM;
@@ -106,26 +144,27 @@ static int get_credentials(struct s3_client *client, struct credentials *ret, st
     return err == -ENOENT ? -EACCES : err;
 }
 
-static int sign(struct s3_client *client, const struct s3_call *call, struct target *target,
-                struct sigv4_signed *ret, struct fault *fault) {
-    struct credentials credentials;
-    int err = get_credentials(client, &credentials, fault);
+/* Makes the header lines of a try; of one that needs no credentials too. */
+static int make_headers(struct s3_client *client, const struct attempt *attempt,
+                        struct s3_headers *ret, struct fault *fault) {
+    const struct config *config = client->config;
+    const struct s3_address *address = attempt->target->address;
+    const struct s3_get get = {.host = address->host,
+                               .path = buf_str(&attempt->target->path),
+                               .query = attempt->call->query,
+                               .region = address->region,
+                               .if_match = attempt->call->if_match,
+                               .requester_pays = config->requester_pays,
+                               .expected_owner = config->expected_bucket_owner,
+                               .now = time(NULL) + (time_t)atomic_load(&client->clock_ahead)};
+    struct credentials credentials = {0};
+    int err = client->credentials ? get_credentials(client, &credentials, fault) : 0;
     if (err)
         return err;
-    const struct sigv4_header host = {"host", client->address.host};
-    const struct sigv4_request request = {.method = "GET",
-                                          .path = buf_str(&target->path),
-                                          .query = call->query,
-                                          .headers = &host,
-                                          .header_count = 1,
-                                          .payload_sha256 = SIGV4_EMPTY_SHA256,
-                                          .region = client->address.region,
-                                          .service = "s3",
-                                          .now = time(NULL)};
-    err = sigv4_sign(&request, &credentials, ret);
+    err = s3_headers_make(&get, client->credentials ? &credentials : NULL, ret);
     credentials_clear(&credentials);
-    return err ? fault_set(fault, err, "the request to %s cannot be signed: %s",
-                           client->address.host, strerrordesc_np(-err))
+    return err ? fault_set(fault, err, "the request to %s cannot be made: %s", address->host,
+                           strerrordesc_np(-err))
                : 0;
 }
 
@@ -134,30 +173,6 @@ static int take(void *ctx, const uint8_t *at, size_t len) {
     attempt->sent = true;
     attempt->sink_err = attempt->call->write(attempt->call->ctx, at, len);
     return attempt->sink_err;
-}
-
-static int send_signed(struct s3_client *client, struct attempt *attempt, struct target *target,
-                       struct sigv4_signed *lines, struct http_answer *ret, struct fault *fault) {
-    const char *etag = attempt->call->if_match;
-    struct buf host, if_match;
-    buf_init(&host, URL_MAX);
-    buf_init(&if_match, URL_MAX);
-    int err = buf_printf(&host, "host: %s", client->address.host);
-    if (!err)
-        err = buf_printf(&if_match, "if-match: \"%s\"", etag);
-    if (!err) {
-        const char *headers[7] = {buf_str(&host), buf_str(&lines->amz_date),
-                                  buf_str(&lines->content_sha256), buf_str(&lines->authorization)};
-        size_t count = 4;
-        if (lines->security_token.len)
-            headers[count++] = buf_str(&lines->security_token);
-        if (etag[0])
-            headers[count++] = buf_str(&if_match);
-        err = http_get(client->pool, buf_str(&target->url), headers, take, attempt, ret, fault);
-    }
-    buf_free(&host);
-    buf_free(&if_match);
-    return err;
 }
 
 /* How a try ended that brought no whole answer. */
@@ -176,37 +191,83 @@ static enum try_end end_of_error(int err) {
     }
 }
 
-static int judge(const struct s3_call *call, const struct http_answer *answer,
-                 struct attempt *attempt, struct fault *fault) {
-    int err;
+/* --- What the server tells of itself ---------------------------------------------------------- */
+
+/* Adds the bucket's address in that region. The lock is held. */
+static bool move_locked(struct s3_client *client, const char *region) {
+    unsigned moves = atomic_load(&client->moves);
+    struct s3_address found;
+    if (moves == S3_MOVES_MAX || s3_address_find(client->config, region, &found, NULL) < 0)
+        return false;
+    client->addresses[moves + 1] = found;
+    atomic_store(&client->moves, moves + 1);
+    return true;
+}
+
+/* Goes to where the bucket is. False where that is where it was asked for, or too often. */
+static bool move(struct s3_client *client, const struct s3_address *from, const char *region) {
+    bool moved = strcmp(region, from->region) != 0;
+    if (!moved)
+        return false;
+    pthread_mutex_lock(&client->move_lock);
+    /* Another call may have been told as well. */
+    if (strcmp(region, s3_client_address(client)->region) != 0)
+        moved = move_locked(client, region);
+    pthread_mutex_unlock(&client->move_lock);
+    return moved;
+}
+
+/* Dates requests by the server's clock. False where that is this machine's. */
+static bool set_clock(struct s3_client *client, int64_t date) {
+    int64_t ahead = date - (int64_t)time(NULL);
+    int64_t before = atomic_exchange(&client->clock_ahead, ahead);
+    int64_t change = ahead - before;
+    return change > CLOCK_SLACK_S || change < -CLOCK_SLACK_S;
+}
+
+/* Whether the answer says how to ask so that it is granted, which is then done. */
+static bool correct(struct s3_client *client, const struct attempt *attempt,
+                    const struct http_answer *answer) {
+    char region[64];
+    if (s3_refusal_moves(answer, region, sizeof region))
+        return move(client, attempt->target->address, region);
+    return answer->date && s3_refusal_is_of_clock(answer) && set_clock(client, answer->date);
+}
+
+static int judge(struct s3_client *client, struct attempt *attempt,
+                 const struct http_answer *answer, struct fault *fault) {
+    const struct s3_call *call = attempt->call;
     if (answer->status / 100 == 2) {
-        err = call->check(call->ctx, answer, fault);
+        int err = call->check(call->ctx, answer, fault);
         attempt->end = err == -EIO ? TRY_BUSY : TRY_DONE;
         return err;
     }
-    err = s3_refusal_explain(answer, &call->resource, fault);
+    struct s3_resource resource = call->resource;
+    resource.region = attempt->target->address->region;
+    attempt->corrected = correct(client, attempt, answer);
     attempt->end = s3_refusal_passes(answer) ? TRY_BUSY : TRY_DONE;
     attempt->retry_after_s = answer->retry_after_s;
-    return err;
+    return s3_refusal_explain(answer, &resource, fault);
 }
 
-static int try_once(struct s3_client *client, struct target *target, struct attempt *attempt,
-                    struct fault *fault) {
-    struct sigv4_signed lines = {0};
+static int try_once(struct s3_client *client, struct attempt *attempt, struct fault *fault) {
+    struct s3_headers headers;
     struct http_answer answer;
     attempt->end = TRY_NONE;
     attempt->retry_after_s = 0;
-    int err = sign(client, attempt->call, target, &lines, fault);
+    attempt->corrected = false;
+    int err = make_headers(client, attempt, &headers, fault);
     if (err)
         return err;
-    err = send_signed(client, attempt, target, &lines, &answer, fault);
-    sigv4_free(&lines);
+    err = http_get(client->pool, buf_str(&attempt->target->url), headers.lines, take, attempt,
+                   &answer, fault);
+    s3_headers_free(&headers);
     if (attempt->sink_err) {
         attempt->end = TRY_DONE;
     } else if (err) {
         attempt->end = end_of_error(err);
     } else {
-        err = judge(attempt->call, &answer, attempt, fault);
+        err = judge(client, attempt, &answer, fault);
         buf_free(&answer.error_body);
     }
     return err;
@@ -215,10 +276,11 @@ static int try_once(struct s3_client *client, struct target *target, struct atte
 static int admit(struct s3_client *client, struct fault *fault) {
     int err = retry_admit(&client->retry);
     if (err == -ECANCELED)
-        return fault_set(fault, err, "the request to %s was given up", client->address.host);
+        return fault_set(fault, err, "the request to %s was given up",
+                         s3_client_address(client)->host);
     if (err)
         return fault_set(fault, err, "%s is away: it could not be reached a moment ago",
-                         client->address.host);
+                         s3_client_address(client)->host);
     return 0;
 }
 
@@ -231,31 +293,46 @@ static int prepare_again(struct s3_client *client, struct attempt *attempt, unsi
     return attempt->call->restart(attempt->call->ctx);
 }
 
-static int call_target(struct s3_client *client, const struct s3_call *call, struct target *target,
-                       struct fault *fault) {
-    struct attempt attempt = {.call = call};
-    for (unsigned tries = 1;; tries++) {
+/* Points the attempt at where the bucket is asked now. */
+static int aim(struct s3_client *client, struct attempt *attempt, struct fault *fault) {
+    const struct s3_address *address = s3_client_address(client);
+    if (attempt->target->address == address)
+        return 0;
+    struct target target;
+    int err = target_make(address, attempt->call, &target);
+    if (err)
+        return fault_set(fault, err, "the request to %s cannot be made: %s", address->host,
+                         strerrordesc_np(-err));
+    target_free(attempt->target);
+    *attempt->target = target;
+    return 0;
+}
+
+static int call_target(struct s3_client *client, struct attempt *attempt, struct fault *fault) {
+    for (unsigned tries = 1;;) {
         int err = admit(client, fault);
+        if (!err)
+            err = aim(client, attempt, fault);
         if (err)
             return err;
-        err = try_once(client, target, &attempt, fault);
-        if (!retry_go_on(&client->retry, attempt.end, tries))
-            return attempt.end == TRY_SILENT || err == -ECONNRESET ? -ENETDOWN : err;
-        err = prepare_again(client, &attempt, tries);
+        err = try_once(client, attempt, fault);
+        bool again = retry_go_on(&client->retry, attempt->end, tries);
+        if (attempt->corrected)
+            continue;
+        if (!again)
+            return attempt->end == TRY_SILENT || err == -ECONNRESET ? -ENETDOWN : err;
+        err = prepare_again(client, attempt, tries++);
         if (err)
             return err;
     }
 }
 
 int s3_client_call(struct s3_client *client, const struct s3_call *call, struct fault *fault) {
-    struct target target;
-    int err = target_make(client, call, &target);
-    if (err)
-        return fault_set(fault, err, "the request to %s cannot be made: %s", client->address.host,
-                         strerrordesc_np(-err));
+    struct target target = {0};
+    struct attempt attempt = {.call = call, .target = &target};
     /* What failed tries say is only told when the last one fails too. */
     struct fault said = {0};
-    err = call_target(client, call, &target, &said);
+    int err = call_target(client, &attempt, &said);
     target_free(&target);
     if (err && fault)
         *fault = said;

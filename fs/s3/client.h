@@ -1,5 +1,8 @@
 /*
  * Signed GETs to one bucket, tried again where that helps.
+ *
+ * What the server tells of itself is gone by: where the bucket is in another region, it is asked
+ * there from then on; where this machine's clock is off, requests are dated by the server's.
  */
 #ifndef MACIEFS_S3_CLIENT_H
 #define MACIEFS_S3_CLIENT_H
@@ -10,9 +13,18 @@
 
 #include <maciefs/credentials.h>
 #include <maciefs/http.h>
+#include <stdatomic.h>
+
+/* How often a bucket may send us to another region. */
+#define S3_MOVES_MAX 3
 
 struct s3_client {
-    struct s3_address address;
+    const struct config *config;
+    pthread_mutex_t move_lock;                     /* for who moves */
+    struct s3_address addresses[S3_MOVES_MAX + 1]; /* kept, as calls under way use them */
+    _Atomic unsigned moves;                        /* the last of them is the one to ask */
+    _Atomic int64_t clock_ahead; /* of the server against this machine, in seconds */
+    char *ca_bundle;             /* or NULL */
     struct http_pool *pool;
     struct retry retry;
     struct credentials_network network; /* of the credentials' providers */
@@ -21,10 +33,10 @@ struct s3_client {
 
 /* One call, which may take several tries. */
 struct s3_call {
-    struct s3_resource resource;
-    const char *query;    /* encoded; "" for none */
-    const char *if_match; /* an ETag that the object must have; "" for any */
-    bytes_sink write;     /* takes the body; its error ends the call */
+    struct s3_resource resource; /* its region is filled in */
+    const char *query;           /* encoded; "" for none */
+    const char *if_match;        /* an ETag that the object must have; "" for any */
+    bytes_sink write;            /* takes the body; its error ends the call */
     /* Called before bytes are sent again from the first. Its error ends the call. */
     int (*restart)(void *ctx);
     /* Judges a whole answer; -EIO asks for another try, any other error is final. */
@@ -32,8 +44,11 @@ struct s3_call {
     void *ctx;
 };
 
-/* Returns 0, or s3_address_find's errors. */
+/* Returns 0, or s3_address_find's errors. The configuration must outlive the client. */
 int s3_client_open(struct s3_client *client, const struct config *config, struct fault *fault);
+
+/* Where the bucket is asked now; valid as long as the client. */
+const struct s3_address *s3_client_address(struct s3_client *client);
 
 /*
  * Returns 0; an error of the sink or of `check`; -ENETDOWN where all tries failed or the server is

@@ -194,6 +194,8 @@ static CURLcode set_up(CURL *curl, const struct http_options *options) {
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
     CURLcode rc = curl_easy_setopt(curl, CURLOPT_USERAGENT, "maciefs/" MACIEFS_VERSION);
+    if (rc == CURLE_OK && options->ca_bundle)
+        rc = curl_easy_setopt(curl, CURLOPT_CAINFO, options->ca_bundle);
     if (rc == CURLE_OK && options->direct)
         rc = curl_easy_setopt(curl, CURLOPT_PROXY, "");
     if (rc == CURLE_OK)

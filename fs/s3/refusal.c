@@ -99,6 +99,13 @@ static void parse_error(const struct http_answer *answer, struct s3_error *ret) 
     s3_error_parse(answer->error_body.at, answer->error_body.len, ret);
 }
 
+static bool is_among(const char *code, const char *const *codes, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(code, codes[i]) == 0)
+            return true;
+    return false;
+}
+
 bool s3_refusal_passes(const struct http_answer *answer) {
     static const char *const codes[] = {"SlowDown",   "RequestTimeout",      "RequestLimitExceeded",
                                         "Throttling", "ThrottlingException", "InternalError"};
@@ -106,10 +113,26 @@ bool s3_refusal_passes(const struct http_answer *answer) {
         return true;
     struct s3_error error;
     parse_error(answer, &error);
-    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-        if (strcmp(error.code, codes[i]) == 0)
-            return true;
-    return false;
+    return is_among(error.code, codes, sizeof codes / sizeof *codes);
+}
+
+bool s3_refusal_moves(const struct http_answer *answer, char *ret_region, size_t size) {
+    static const char *const codes[] = {"PermanentRedirect", "TemporaryRedirect", "Redirect",
+                                        "AuthorizationHeaderMalformed",
+                                        "IllegalLocationConstraintException"};
+    struct s3_error error;
+    parse_error(answer, &error);
+    const char *code = error.code[0] ? error.code : code_of_status(answer->status, false);
+    const char *region = error.region[0] ? error.region : answer->bucket_region;
+    if (region[0] == '\0' || !is_among(code, codes, sizeof codes / sizeof *codes))
+        return false;
+    return snprintf(ret_region, size, "%s", region) < (int)size;
+}
+
+bool s3_refusal_is_of_clock(const struct http_answer *answer) {
+    struct s3_error error;
+    parse_error(answer, &error);
+    return strcmp(error.code, "RequestTimeTooSkewed") == 0;
 }
 
 static const struct refusal *find_refusal(const char *code, int status) {

@@ -16,6 +16,12 @@ struct s3_resource {
     const char *region; /* that the request was signed for */
 };
 
+/* Whether the answer says that the bucket is in another region, and in which. */
+bool s3_refusal_moves(const struct http_answer *answer, char *ret_region, size_t size);
+
+/* Whether the request was refused since its date is too far from the server's. */
+bool s3_refusal_is_of_clock(const struct http_answer *answer);
+
 /* Whether an answer that is no 2xx only asks for patience. Sources: "Error responses". */
 bool s3_refusal_passes(const struct http_answer *answer);
 

@@ -55,7 +55,7 @@ static int page_check(void *ctx, const struct http_answer *answer, struct fault 
     if (err == -EPROTO)
         return fault_set(fault, err,
                          "%s answers what is no listing of S3's: check that endpoint= is one",
-                         page->source->client.address.host);
+                         s3_client_address(&page->source->client)->host);
     return err ? no_memory(fault) : 0;
 }
 
@@ -95,10 +95,7 @@ static int make_query(const struct s3_source *source, const struct list_query *a
 
 static struct s3_resource resource_of(const struct s3_source *source, const char *action,
                                       const char *key) {
-    return (struct s3_resource){.action = action,
-                                .bucket = source->bucket,
-                                .key = key,
-                                .region = source->client.address.region};
+    return (struct s3_resource){.action = action, .bucket = source->bucket, .key = key};
 }
 
 static int list(struct source *base, const struct list_query *asked, struct listing *ret,

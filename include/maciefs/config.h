@@ -39,6 +39,10 @@ struct config {
     enum config_addressing addressing; /* AUTO: path-style with an endpoint, else virtual-host */
     char *region;                      /* or NULL */
     char *profile;                     /* or NULL */
+    bool no_sign;                      /* requests without credentials, for public buckets */
+    bool requester_pays;               /* the requests are paid by who asks */
+    char *expected_bucket_owner;       /* an account that the bucket must belong to, or NULL */
+    char *ca_bundle;                   /* absolute path of the certificates to trust, or NULL */
     char *timezone;                    /* default "UTC" */
     char *cache;                       /* absolute path of this mount's own folder */
     bool cache_given;                  /* cache= was named by the user */
@@ -71,7 +75,8 @@ struct config {
  * Parses a command line. Returns 0 and fills *ret, to be freed by config_free; or -EINVAL (-ENOMEM)
  * with a fault that names the argument or option and says what it takes. For HELP and VERSION
  * nothing more than `action` is of use. Asks neither network nor disk, but for the mount point,
- * which must be a directory, and not one inside a local SOURCE.
+ * which must be a directory, and not one inside a local SOURCE, and ca_bundle's file, which must be
+ * there.
  */
 int config_parse(int argc, char *const argv[], struct config *ret, struct fault *fault);
 

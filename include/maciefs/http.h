@@ -18,6 +18,7 @@ struct http_options {
     unsigned connections;        /* exchanges at once; a further caller waits for its turn */
     unsigned connect_timeout_ms; /* name look-up, TCP and TLS together */
     unsigned stall_timeout_ms;   /* no byte for so long ends an exchange */
+    const char *ca_bundle;       /* a file of certificates to trust; NULL for this machine's */
     bool direct;                 /* never through a proxy, whatever the environment says */
 };
 

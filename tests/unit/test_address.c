@@ -56,7 +56,7 @@ static void finds_addresses(void **state) {
                                       .addressing = cases[i].addressing};
         struct s3_address address;
         struct fault fault;
-        assert_int_equal(s3_address_find(&config, &address, &fault), 0);
+        assert_int_equal(s3_address_find(&config, NULL, &address, &fault), 0);
         assert_string_equal(address.origin, cases[i].origin);
         assert_string_equal(address.host, cases[i].host);
         assert_string_equal(address.base, cases[i].base);
@@ -93,7 +93,7 @@ static void refuses_what_is_no_address(void **state) {
                                       .addressing = cases[i].addressing};
         struct s3_address address;
         struct fault fault;
-        assert_int_equal(s3_address_find(&config, &address, &fault), -EINVAL);
+        assert_int_equal(s3_address_find(&config, NULL, &address, &fault), -EINVAL);
         assert_non_null(strstr(fault.text, cases[i].said));
         assert_null(strstr(fault.text, "hidden"));
     }
@@ -103,7 +103,7 @@ static void assert_region(const char *option, const char *expected) {
     const struct config config = {.bucket = "b", .region = (char *)option};
     struct s3_address address;
     struct fault fault;
-    assert_int_equal(s3_address_find(&config, &address, &fault), 0);
+    assert_int_equal(s3_address_find(&config, NULL, &address, &fault), 0);
     assert_string_equal(address.region, expected);
     s3_address_clear(&address);
 }

@@ -22,6 +22,8 @@
 
 struct fixture {
     struct server server;
+    struct config config;
+    char endpoint[64];
     struct source *source;
     struct listing page;
     struct buf body;
@@ -45,25 +47,22 @@ static int take_again(void *ctx) {
     return f->restart_err;
 }
 
-static struct source *open_source(unsigned port, const char *bucket) {
-    char endpoint[64];
-    snprintf(endpoint, sizeof endpoint, "http://127.0.0.1:%u", port);
-    const struct config config = {.bucket = (char *)bucket,
-                                  .prefix = "m/",
-                                  .endpoint = endpoint,
-                                  .addressing = CONFIG_AUTO,
-                                  .region = "eu-west-1",
-                                  .connections = 2};
-    struct source *source = NULL;
-    struct fault fault;
-    assert_int_equal(s3_source_new(&config, NULL, &source, &fault), 0);
-    return source;
+static void open_source(struct fixture *f) {
+    source_free(f->source);
+    assert_int_equal(s3_source_new(&f->config, NULL, &f->source, &f->fault), 0);
 }
 
 static int setup(void **state) {
     struct fixture *f = calloc(1, sizeof *f);
     server_start(&f->server);
-    f->source = open_source(f->server.port, "b");
+    snprintf(f->endpoint, sizeof f->endpoint, "http://127.0.0.1:%u", f->server.port);
+    f->config = (struct config){.bucket = "b",
+                                .prefix = "m/",
+                                .endpoint = f->endpoint,
+                                .addressing = CONFIG_AUTO,
+                                .region = "eu-west-1",
+                                .connections = 2};
+    open_source(f);
     buf_init(&f->body, 1 << 20);
     f->object = (struct object){.key = "2026/a", .size = 5, .etag = HELLO_MD5};
     f->sink = (struct object_sink){.write = take, .restart = take_again, .ctx = f};
@@ -227,15 +226,94 @@ static const struct refusal_case {
 static void explains_refusals(void **state) {
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
         const struct refusal_case *r = &refusals[i];
+        /* Where it names another region, it is asked there once more. */
+        size_t times = strstr(r->headers, "region") || strstr(r->body, "Region") ? 2 : 1;
         struct fixture *f;
         assert_int_equal(setup((void **)&f), 0);
-        server_answer(&f->server, r->status, r->headers, r->body);
+        for (size_t n = 0; n < times; n++)
+            server_answer(&f->server, r->status, r->headers, r->body);
         assert_int_equal(r->object ? get(f) : list(f), r->err);
         assert_said(f, r->said);
-        assert_int_equal(server_asked(&f->server), 1);
+        assert_int_equal(server_asked(&f->server), times);
         teardown((void **)&f);
     }
     (void)state;
+}
+
+/* Once told, it asks there at once. */
+static void goes_to_the_buckets_region(void **state) {
+    struct fixture *f = *state;
+    server_answer(&f->server, "400 x", "",
+                  "<Error><Code>AuthorizationHeaderMalformed</Code><Region>sa-east-1</Region>"
+                  "</Error>");
+    server_answer(&f->server, "200 OK", "", PAGE);
+    server_answer(&f->server, "200 OK", HELLO_ETAG, "hello");
+    assert_int_equal(list(f), 0);
+    assert_int_equal(get(f), 0);
+    assert_int_equal(server_asked(&f->server), 3);
+    assert_non_null(strstr(f->server.requests[0], "/eu-west-1/s3/aws4_request"));
+    assert_non_null(strstr(f->server.requests[1], "/sa-east-1/s3/aws4_request"));
+    assert_non_null(strstr(f->server.requests[2], "/sa-east-1/s3/aws4_request"));
+}
+
+/* A bucket that is nowhere does not send us round and round. */
+static void moves_a_few_times_at_most(void **state) {
+    static const char *const regions[] = {"r-1", "r-2", "r-3", "r-4", "r-5"};
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof regions / sizeof *regions; i++) {
+        char header[64];
+        snprintf(header, sizeof header, "x-amz-bucket-region: %s\r\n", regions[i]);
+        server_answer(&f->server, "301 x", header, "");
+    }
+    assert_int_equal(list(f), -EINVAL);
+    assert_int_equal(server_asked(&f->server), 4);
+    assert_said(f, "region=r-4");
+}
+
+static void does_not_go_to_what_is_no_region(void **state) {
+    struct fixture *f = *state;
+    server_answer(&f->server, "301 x", "x-amz-bucket-region: evil.example/\r\n", "");
+    assert_int_equal(list(f), -EINVAL);
+    assert_int_equal(server_asked(&f->server), 1);
+}
+
+static void dates_requests_by_the_servers_clock(void **state) {
+    static const char date[] = "date: Mon, 03 Jan 2033 04:05:06 GMT\r\n";
+    struct fixture *f = *state;
+    server_answer(&f->server, "403 x", date, ERROR("RequestTimeTooSkewed"));
+    server_answer(&f->server, "200 OK", date, PAGE);
+    server_answer(&f->server, "403 x", date, ERROR("RequestTimeTooSkewed"));
+    assert_int_equal(list(f), 0);
+    assert_non_null(strstr(f->server.requests[1], "x-amz-date: 20330103T0405"));
+    /* A server that does not agree with its own clock is not asked again. */
+    assert_int_equal(list(f), -EACCES);
+    assert_said(f, "clock");
+    assert_int_equal(server_asked(&f->server), 3);
+}
+
+static void asks_without_credentials_where_told_to(void **state) {
+    struct fixture *f = *state;
+    f->config.no_sign = true;
+    open_source(f);
+    server_answer(&f->server, "200 OK", "", PAGE);
+    assert_int_equal(list(f), 0);
+    assert_null(strcasestr(f->server.requests[0], "authorization"));
+    assert_null(strcasestr(f->server.requests[0], "x-amz-"));
+}
+
+static void tells_who_pays_and_whose_bucket_it_is(void **state) {
+    struct fixture *f = *state;
+    f->config.requester_pays = true;
+    f->config.expected_bucket_owner = "111122223333";
+    open_source(f);
+    server_answer(&f->server, "200 OK", "", PAGE);
+    assert_int_equal(list(f), 0);
+    const char *request = f->server.requests[0];
+    assert_non_null(strcasestr(request, "\r\nx-amz-request-payer: requester\r\n"));
+    assert_non_null(strcasestr(request, "\r\nx-amz-expected-bucket-owner: 111122223333\r\n"));
+    assert_non_null(strstr(request, "SignedHeaders=host;x-amz-content-sha256;x-amz-date;"
+                                    "x-amz-expected-bucket-owner;x-amz-request-payer;"
+                                    "x-amz-security-token,"));
 }
 
 static void refuses_what_is_no_listing(void **state) {
@@ -383,8 +461,8 @@ static void fails_at_once_while_the_server_is_away(void **state) {
     struct fixture *f = *state;
     unsigned port = server_refusing_port();
     char host[64];
-    source_free(f->source);
-    f->source = open_source(port, "b");
+    snprintf(f->endpoint, sizeof f->endpoint, "http://127.0.0.1:%u", port);
+    open_source(f);
     snprintf(host, sizeof host, "127.0.0.1:%u takes no connection", port);
     assert_int_equal(list(f), -ENETDOWN);
     assert_said(f, host);
@@ -439,6 +517,12 @@ int main(void) {
         TEST(tries_again),
         TEST(gives_up_after_five_tries),
         cmocka_unit_test(explains_refusals),
+        TEST(goes_to_the_buckets_region),
+        TEST(moves_a_few_times_at_most),
+        TEST(does_not_go_to_what_is_no_region),
+        TEST(dates_requests_by_the_servers_clock),
+        TEST(asks_without_credentials_where_told_to),
+        TEST(tells_who_pays_and_whose_bucket_it_is),
         TEST(refuses_what_is_no_listing),
         TEST(bounds_a_listing),
         TEST(survives_a_huge_error),
