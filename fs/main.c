@@ -106,6 +106,7 @@ int main(int argc, char **argv) {
     raise_file_limit();
     make_absolute("AWS_SHARED_CREDENTIALS_FILE");
     make_absolute("AWS_CONFIG_FILE");
+    make_absolute("AWS_CA_BUNDLE");
     int err = config_parse(argc, argv, &config, &fault);
     if (!err)
         err = act(&config, &fault);

@@ -14,7 +14,11 @@
 static char config_file[] = "/tmp/maciefs-test-XXXXXX";
 
 static int setup(void **state) {
+    static const char *const variables[] = {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL",
+                                            "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"};
     (void)state;
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+        unsetenv(variables[i]);
     unsetenv("AWS_PROFILE");
     unsetenv("AWS_REGION");
     unsetenv("AWS_DEFAULT_REGION");
@@ -99,6 +103,56 @@ static void refuses_what_is_no_address(void **state) {
     }
 }
 
+static void assert_origin(const char *endpoint, const char *expected) {
+    const struct config config = {
+        .bucket = "b", .endpoint = (char *)endpoint, .addressing = CONFIG_AUTO};
+    struct s3_address address;
+    struct fault fault;
+    assert_int_equal(s3_address_find(&config, "cn-north-1", &address, &fault), 0);
+    assert_string_equal(address.origin, expected);
+    assert_string_equal(address.region, "cn-north-1");
+    s3_address_clear(&address);
+}
+
+static void set_profile(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "[default]\n%s\n", text);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* Each is asked only when those before it say nothing; the region that is known beats all. */
+static void takes_the_endpoint_in_order(void **state) {
+    (void)state;
+    char path[] = "/tmp/maciefs-test-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    setenv("AWS_CONFIG_FILE", path, 1);
+    setenv("AWS_REGION", "eu-west-1", 1);
+    assert_origin(NULL, "https://b.s3.cn-north-1.amazonaws.com.cn");
+    set_profile(path, "use_dualstack_endpoint = true");
+    assert_origin(NULL, "https://b.s3.dualstack.cn-north-1.amazonaws.com.cn");
+    setenv("AWS_USE_FIPS_ENDPOINT", "true", 1);
+    assert_origin(NULL, "https://b.s3-fips.dualstack.cn-north-1.amazonaws.com.cn");
+    setenv("AWS_USE_DUALSTACK_ENDPOINT", "false", 1);
+    assert_origin(NULL, "https://b.s3-fips.cn-north-1.amazonaws.com.cn");
+    set_profile(path, "endpoint_url = http://profile:1");
+    assert_origin(NULL, "http://profile:1");
+    setenv("AWS_ENDPOINT_URL", "http://any:2", 1);
+    assert_origin(NULL, "http://any:2");
+    setenv("AWS_ENDPOINT_URL_S3", "http://s3:3", 1);
+    assert_origin(NULL, "http://s3:3");
+    assert_origin("http://option:4", "http://option:4");
+    setenv("AWS_ENDPOINT_URL_S3", "s3:3", 1);
+    const struct config config = {.bucket = "b"};
+    struct s3_address address;
+    struct fault fault;
+    assert_int_equal(s3_address_find(&config, NULL, &address, &fault), -EINVAL);
+    assert_non_null(strstr(fault.text, "AWS_ENDPOINT_URL_S3=s3:3 is no address"));
+    unlink(path);
+}
+
 static void assert_region(const char *option, const char *expected) {
     const struct config config = {.bucket = "b", .region = (char *)option};
     struct s3_address address;
@@ -132,6 +186,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(finds_addresses, setup),
         cmocka_unit_test_setup(refuses_what_is_no_address, setup),
+        cmocka_unit_test_setup(takes_the_endpoint_in_order, setup),
         cmocka_unit_test_setup(takes_the_region_in_order, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
