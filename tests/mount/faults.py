@@ -5,6 +5,7 @@ test's to choose. A test arms faults, each for a kind of request and a number of
 is recorded. It does not check signatures (the real server does), but it wants one, with its key.
 """
 
+import calendar
 import collections
 import hashlib
 import re
@@ -21,6 +22,8 @@ from xml.sax.saxutils import escape
 BUCKET = "fault-bucket"
 ACCESS_KEY = "FAULTACCESSKEY"
 SECRET_KEY = "fault-secret"
+
+CLOCK_SLACK_S = 900  # as S3 has it
 
 LIST, GET, ANY = "list", "get", "any"
 
@@ -74,16 +77,23 @@ class Fault:
                 and self.key in request.key)
 
 
+def signed_at(request):
+    """When a request says that it was signed, in seconds since 1970."""
+    return calendar.timegm(time.strptime(request.headers["x-amz-date"], "%Y%m%dT%H%M%SZ"))
+
+
 class FaultServer:
     """The server. start() and stop(); put() and delete() fill it; arm() makes it misbehave."""
 
     bucket = BUCKET
 
-    def __init__(self, key_style="aws", region="us-east-1", page=1000):
+    def __init__(self, key_style="aws", region="us-east-1", page=1000, tls=None):
+        self.tls = tls  # an ssl.SSLContext, to be spoken to by https
         self.key_style = KEY_STYLES[key_style]
         self.region = region
         self.page = page
         self.clock_skew = 0           # seconds that its clock is ahead
+        self.refused_dates = 0        # requests whose date was too far from it
         self.content_encoding = None  # header of every object
         self.objects = {}
         self.requests = []
@@ -92,11 +102,18 @@ class FaultServer:
         self.released = threading.Event()  # set: whoever stalls goes on
         self._http = None
 
+    def clock(self):
+        return time.time() + self.clock_skew
+
     # What the test does
 
     def start(self):
         self._http = _Listener(("127.0.0.1", 0), _Handler)
         self._http.owner = self
+        if self.tls:
+            # The handshake is the connection's own thread's, not that of who accepts.
+            self._http.socket = self.tls.wrap_socket(self._http.socket, server_side=True,
+                                                     do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
         return self
@@ -110,7 +127,8 @@ class FaultServer:
 
     @property
     def endpoint(self):
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        scheme = "https" if self.tls else "http"
+        return f"{scheme}://127.0.0.1:{self._http.server_address[1]}"
 
     def environment(self):
         return {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
@@ -229,7 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
         """The record of requests is the owner's."""
 
     def date_time_string(self, timestamp=None):
-        now = time.time() + self.owner.clock_skew
+        now = self.owner.clock()
         return formatdate(now if timestamp is None else timestamp, usegmt=True)
 
     def do_GET(self):
@@ -254,6 +272,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.error(403, "InvalidAccessKeyId", "The key does not exist in our records.")
         elif match[2] != self.owner.region:
             self.fault_region(request, self.owner.region)
+        elif abs(self.owner.clock() - signed_at(request)) > CLOCK_SLACK_S:
+            self.owner.refused_dates += 1
+            self.error(403, "RequestTimeTooSkewed", "The clocks differ too much.")
         elif request.path.split("/")[1] != BUCKET:
             self.error(404, "NoSuchBucket", "The specified bucket does not exist")
         elif request.method != "GET":

@@ -199,10 +199,20 @@ def test_https_to_a_server_that_speaks_http(filled_bucket, rgw, refusal):
     refusal(filled_bucket, {"endpoint": f"https://127.0.0.1:{rgw.port}"})
 
 
-def test_wrong_region(faulty, fault_server, refusal, rng, old_hour):
-    faulty.put_all([corpus.delivery(rng, old_hour, modified=1_700_000_000)])
+def test_the_buckets_region_is_found(faulty, fault_server, make_mount, rng, old_hour):
+    deliveries = faulty.put_all([corpus.delivery(rng, old_hour, modified=1_700_000_000)])
     fault_server.region = "eu-central-1"
-    assert "eu-central-1" in refusal(faulty, {"region": "us-east-1"})
+    mount = make_mount(faulty, {"region": "us-east-1"})
+    assert_same(corpus.expected_log(deliveries), mount.read(old_hour))
+
+
+@pytest.mark.parametrize("skew", [-7200, 7200])
+def test_a_clock_that_is_off_is_made_up_for(faulty, fault_server, make_mount, rng, old_hour, skew):
+    deliveries = faulty.put_all([corpus.delivery(rng, old_hour, modified=1_700_000_000)])
+    fault_server.clock_skew = skew
+    mount = make_mount(faulty)
+    assert_same(corpus.expected_log(deliveries), mount.read(old_hour))
+    assert fault_server.refused_dates == 2, "one of the process that mounts, one of that which serves"
 
 
 @pytest.mark.parametrize("status, code", [(301, "PermanentRedirect"), (307, "TemporaryRedirect")])
