@@ -1,10 +1,10 @@
+#include "iso8601.h"
 #include "xml.h"
 
 #include <errno.h>
 #include <maciefs/s3.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 /* The entry under way. */
 struct entry {
@@ -56,51 +56,6 @@ static bool url_decode(const char *at, size_t len, char *out, size_t *ret_len) {
     return true;
 }
 
-/* Reads exactly `count` digits. -1 where there are none. */
-static int digits(const char *at, int count) {
-    int value = 0;
-    for (int i = 0; i < count; i++) {
-        if (at[i] < '0' || at[i] > '9')
-            return -1;
-        value = value * 10 + (at[i] - '0');
-    }
-    return value;
-}
-
-static int days_in_month(int year, int month) {
-    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return days[month - 1] + (month == 2 && leap);
-}
-
-/* "2026-11-24T05:06:07Z", with or without a fraction of a second, which is dropped. */
-static bool parse_time(const char *at, size_t len, int64_t *ret) {
-    static const char shape[] = "dddd-dd-ddTdd:dd:dd";
-    const size_t shape_len = sizeof shape - 1;
-    if (len <= shape_len || at[len - 1] != 'Z')
-        return false;
-    for (size_t i = 0; i < shape_len; i++)
-        if (shape[i] != 'd' && at[i] != shape[i])
-            return false;
-    size_t fraction = len - 1 - shape_len;
-    if (fraction > 0 && (at[shape_len] != '.' || fraction < 2 ||
-                         strspn(at + shape_len + 1, "0123456789") != fraction - 1))
-        return false;
-    int year = digits(at, 4), month = digits(at + 5, 2), day = digits(at + 8, 2);
-    int hour = digits(at + 11, 2), minute = digits(at + 14, 2), second = digits(at + 17, 2);
-    if (year < 1970 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) ||
-        hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60)
-        return false;
-    struct tm tm = {.tm_year = year - 1900,
-                    .tm_mon = month - 1,
-                    .tm_mday = day,
-                    .tm_hour = hour,
-                    .tm_min = minute,
-                    .tm_sec = second};
-    *ret = (int64_t)timegm(&tm);
-    return true;
-}
-
 /* A size in bytes, which S3 gives as a signed 64-bit number. */
 static bool parse_size(const char *at, size_t len, uint64_t *ret) {
     uint64_t value = 0;
@@ -148,7 +103,7 @@ static int take_size(struct list_reader *r, const struct xml_text *text) {
 }
 
 static int take_modified(struct list_reader *r, const struct xml_text *text) {
-    r->entry.has_modified = parse_time(text->at, text->len, &r->entry.modified);
+    r->entry.has_modified = iso8601_parse(text->at, text->len, &r->entry.modified);
     return r->entry.has_modified ? 0 : -EPROTO;
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <expat.h>
 #include <limits.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,6 +110,8 @@ int xml_read(const uint8_t *xml, size_t len, const struct xml_handler *handler) 
     r->parser = XML_ParserCreate(NULL);
     int err = r->parser ? parse(r, xml, len) : -ENOMEM;
     XML_ParserFree(r->parser);
+    /* The text may have been a secret. */
+    OPENSSL_cleanse(r, sizeof *r);
     free(r);
     return err;
 }

@@ -59,6 +59,69 @@ struct credentials_provider *credentials_environment_new(void);
  */
 struct credentials_provider *credentials_profile_new(const char *profile);
 
+/* A role to assume, and where to ask for it. What is NULL or 0 is left to its default. */
+struct credentials_role {
+    const char *role_arn;
+    const char *session_name; /* NULL: "maciefs-" and the seconds since 1970 */
+    const char *external_id;
+    unsigned duration_s; /* 0: not sent, which STS takes for an hour */
+    const char
+        *sts_endpoint;  /* NULL: AWS_ENDPOINT_URL_STS, else https://sts.REGION.amazonaws.com */
+    const char *region; /* that is asked, and signed for */
+};
+
+/*
+ * A role, assumed with the source's credentials (AWS STS API Reference, "AssumeRole"). The source
+ * is taken over, also where this returns NULL (without memory); the role is copied; the network
+ * must outlive the provider. It asks anew at each get: wrap it in credentials_cache_new. Its get
+ * returns the source's errors; -EACCES where STS refuses or the source has nothing; -ENETDOWN where
+ * STS is away or throttles; -EINVAL for an endpoint or region that is none; -EPROTO for an answer
+ * that is none; -ECANCELED; -ENOMEM. May be asked from several threads where the source may.
+ */
+struct credentials_provider *credentials_role_new(const struct credentials_role *role,
+                                                  struct credentials_provider *source,
+                                                  const struct credentials_network *network);
+
+/*
+ * The role AWS_ROLE_ARN (and AWS_ROLE_SESSION_NAME), assumed with the token in the file
+ * AWS_WEB_IDENTITY_TOKEN_FILE, as EKS sets them for a pod's service account (IRSA; "AssumeRoleWith
+ * WebIdentity"). Variables and file are read at each get, since the file is renewed. NULL without
+ * memory. Its get returns -ENOENT where the variables are not set; -EACCES for half of them, or a
+ * token file that cannot be read; and errors as those of credentials_role_new's, which also says
+ * what holds for caching and threads.
+ */
+struct credentials_provider *
+credentials_web_identity_new(const char *region, const struct credentials_network *network);
+
+/* The same for a role and a file that are given. */
+struct credentials_provider *
+credentials_web_identity_role_new(const struct credentials_role *role, const char *token_file,
+                                  const struct credentials_network *network);
+
+/* Makes the providers that a role's credentials come from; each returns NULL without memory. */
+struct credentials_sources {
+    /* Of a profile without a role; NULL for credentials_profile_new. */
+    struct credentials_provider *(*profile)(const char *profile);
+    /* credential_source = EcsContainer and Ec2InstanceMetadata; NULL where there is none. */
+    struct credentials_provider *(*container)(const struct credentials_network *network);
+    struct credentials_provider *(*metadata)(const struct credentials_network *network);
+};
+
+/*
+ * The role that a profile names with role_arn, and how it is assumed: web_identity_token_file, else
+ * source_profile (keys of its own before a role; a role has a source in its turn, up to 8 of them)
+ * or credential_source (Environment, EcsContainer, Ec2InstanceMetadata); external_id,
+ * role_session_name, duration_seconds. `profile` as in credentials_profile_new; `sources` is
+ * copied. The settings are read at each get. NULL without memory. Its get returns -ENOENT for a
+ * profile without role_arn; -EINVAL for settings that are missing, contradict each other, are out
+ * of range or go in a circle; -EACCES where a code of an mfa_serial would be needed; and errors as
+ * those of credentials_role_new's, which also says what holds for caching and threads.
+ */
+struct credentials_provider *
+credentials_profile_role_new(const char *profile, const char *region,
+                             const struct credentials_sources *sources,
+                             const struct credentials_network *network);
+
 /*
  * The providers in the CLI's order. A `profile` named here takes the environment's place; one that
  * AWS_PROFILE names is asked after the environment. The network must outlive the chain. -EACCES

@@ -1,5 +1,5 @@
 /*
- * AWS Signature Version 4 for requests without a body, by header.
+ * AWS Signature Version 4, by header; a body is signed by its hash.
  *
  * Source: "Signature Version 4 signing process" in the AWS General Reference and "Authenticating
  * Requests: Using the Authorization Header" in the S3 API Reference. S3 differs from other services

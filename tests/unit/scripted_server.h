@@ -16,7 +16,7 @@
 
 #define SERVER_CONNECTIONS_MAX 64
 #define SERVER_REPLIES_MAX 16
-#define SERVER_REQUEST_MAX 16384
+#define SERVER_REQUEST_MAX 262144
 
 enum server_then {
     THEN_KEEP,  /* the connection is kept for the next request */
@@ -37,7 +37,7 @@ struct server {
     pthread_t thread;
     pthread_mutex_t lock; /* guards all below */
     struct server_reply replies[SERVER_REPLIES_MAX];
-    char *requests[SERVER_REPLIES_MAX];
+    char *requests[SERVER_REPLIES_MAX]; /* head and body */
     size_t reply_count, asked;
     struct server_connection {
         struct server *server;
@@ -52,19 +52,27 @@ static inline void server_die(const char *what) {
     abort();
 }
 
-/* Reads one request's head. False when the client is gone. */
-static inline int server_read_head(int fd, char *head) {
+/* Reads one byte more, if it has room. False when the client is gone. */
+static inline int server_read_byte(int fd, char *at, size_t *len) {
+    if (*len == SERVER_REQUEST_MAX - 1 || recv(fd, at + *len, 1, 0) <= 0)
+        return 0;
+    at[++*len] = '\0';
+    return 1;
+}
+
+/* Reads one request: its head, and the body that a content-length announces. False when the client
+ * is gone. */
+static inline int server_read_request(int fd, char *request) {
     size_t len = 0;
-    head[0] = '\0';
-    while (!strstr(head, "\r\n\r\n")) {
-        if (len == SERVER_REQUEST_MAX - 1)
+    request[0] = '\0';
+    while (!strstr(request, "\r\n\r\n"))
+        if (!server_read_byte(fd, request, &len))
             return 0;
-        ssize_t n = recv(fd, head + len, 1, 0);
-        if (n <= 0)
+    const char *line = strcasestr(request, "\r\ncontent-length:");
+    unsigned long body = line ? strtoul(line + strlen("\r\ncontent-length:"), NULL, 10) : 0;
+    for (; body > 0; body--)
+        if (!server_read_byte(fd, request, &len))
             return 0;
-        len += (size_t)n;
-        head[len] = '\0';
-    }
     return 1;
 }
 
@@ -82,24 +90,24 @@ static inline void *server_serve(void *ctx) {
     struct server_connection *connection = ctx;
     struct server *server = connection->server;
     enum server_then then = THEN_KEEP;
-    char *head = malloc(SERVER_REQUEST_MAX);
-    if (!head)
+    char *request = malloc(SERVER_REQUEST_MAX);
+    if (!request)
         server_die("malloc");
-    while (then == THEN_KEEP && server_read_head(connection->fd, head)) {
+    while (then == THEN_KEEP && server_read_request(connection->fd, request)) {
         pthread_mutex_lock(&server->lock);
         size_t n = server->asked++;
         struct server_reply reply = {.then = THEN_CLOSE};
         if (n < server->reply_count) {
             reply = server->replies[n];
-            server->requests[n] = strdup(head);
+            server->requests[n] = strdup(request);
         }
         pthread_mutex_unlock(&server->lock);
         server_send(connection->fd, reply.bytes, reply.len);
         then = reply.then;
     }
-    while (then == THEN_HANG && recv(connection->fd, head, 1, 0) > 0)
+    while (then == THEN_HANG && recv(connection->fd, request, 1, 0) > 0)
         continue;
-    free(head);
+    free(request);
     if (then == THEN_RESET) {
         struct linger now = {.l_onoff = 1};
         setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);

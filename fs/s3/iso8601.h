@@ -1,0 +1,17 @@
+/*
+ * Points in time as AWS's services write them.
+ */
+#ifndef MACIEFS_S3_ISO8601_H
+#define MACIEFS_S3_ISO8601_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * "2026-11-24T05:06:07Z", with or without a fraction of a second, which is dropped, in seconds
+ * since 1970. False where it is no such text, or no such day.
+ */
+bool iso8601_parse(const char *at, size_t len, int64_t *ret);
+
+#endif
