@@ -290,7 +290,7 @@ static int read_answer(const struct sts_call *call, const struct buf *body, stru
 
 static int ask(const struct sts_call *call, const struct target *target, struct buf *form,
                struct sigv4_signed *lines, struct credentials *ret, struct fault *fault) {
-    struct http_answer answer;
+    struct http_answer answer = {0};
     struct fault why = {.text = ""};
     struct buf body;
     buf_init(&body, ANSWER_MAX);
@@ -301,8 +301,7 @@ static int ask(const struct sts_call *call, const struct target *target, struct 
         err = explain_refusal(call, &answer, lines->authorization.len > 0, fault);
     else
         err = read_answer(call, &body, ret, fault);
-    if (why.text[0] == '\0')
-        buf_free(&answer.error_body);
+    buf_free(&answer.error_body);
     buf_free_secret(&body);
     return err;
 }
