@@ -74,7 +74,8 @@ int s3_client_open(struct s3_client *client, const struct config *config, struct
     if (!err && !open_pools(client, config))
         err = fault_set(fault, -ENOMEM, "memory is exhausted");
     if (!err && !config->no_sign) {
-        client->credentials = credentials_chain_new(config->profile, &client->network);
+        client->credentials =
+            credentials_chain_new(config->profile, client->addresses[0].region, &client->network);
         if (!client->credentials)
             err = fault_set(fault, -ENOMEM, "memory is exhausted");
     }

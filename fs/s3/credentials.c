@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROVIDERS_MAX 2
+#define PROVIDERS_MAX 8
 
 struct chain {
     struct credentials_provider base;
@@ -13,17 +13,31 @@ struct chain {
     size_t count;
 };
 
-static int get(struct credentials_provider *base, struct credentials *ret, struct fault *fault) {
-    struct chain *chain = (struct chain *)base;
-    for (size_t i = 0; i < chain->count; i++) {
-        int err = credentials_get(chain->providers[i], ret, fault);
-        if (err != -ENOENT)
-            return err;
-    }
+static int find_none(const struct fault *hint, struct fault *fault) {
+    if (hint->text[0])
+        return fault_set(fault, -EACCES, "%s", hint->text);
     return fault_set(fault, -EACCES,
                      "no AWS credentials were found: set AWS_ACCESS_KEY_ID and "
-                     "AWS_SECRET_ACCESS_KEY, or name a profile of ~/.aws/credentials with "
-                     "profile=NAME");
+                     "AWS_SECRET_ACCESS_KEY, name a profile of ~/.aws/credentials with "
+                     "profile=NAME, or give this machine a role");
+}
+
+static int get(struct credentials_provider *base, struct credentials *ret, struct fault *fault) {
+    struct chain *chain = (struct chain *)base;
+    struct fault hint = {.text = ""};
+    for (size_t i = 0; i < chain->count; i++) {
+        struct fault said = {.text = ""};
+        int err = credentials_get(chain->providers[i], ret, &said);
+        if (err != -ENOENT) {
+            if (err && fault)
+                *fault = said;
+            return err;
+        }
+        /* What the first has to say that has something is nearest to what the user wanted. */
+        if (!hint.text[0])
+            hint = said;
+    }
+    return find_none(&hint, fault);
 }
 
 static void free_chain(struct credentials_provider *base) {
@@ -33,24 +47,44 @@ static void free_chain(struct credentials_provider *base) {
     free(chain);
 }
 
-struct credentials_provider *credentials_chain_new(const char *profile,
+/* One that was not made is found when all are. */
+static void add(struct chain *chain, struct credentials_provider *provider) {
+    chain->providers[chain->count++] = provider;
+}
+
+static void add_cached(struct chain *chain, struct credentials_provider *provider) {
+    add(chain, credentials_cache_new(provider, NULL));
+}
+
+static bool is_whole(const struct chain *chain) {
+    for (size_t i = 0; i < chain->count; i++)
+        if (!chain->providers[i])
+            return false;
+    return true;
+}
+
+struct credentials_provider *credentials_chain_new(const char *profile, const char *region,
                                                    const struct credentials_network *network) {
+    const struct credentials_sources sources = {.container = credentials_container_new,
+                                                .metadata = credentials_metadata_new};
     struct chain *chain = calloc(1, sizeof *chain);
-    (void)network;
     if (!chain)
         return NULL;
     chain->base =
         (struct credentials_provider){.name = "the chain", .get = get, .free = free_chain};
     if (!profile)
-        chain->providers[chain->count++] = credentials_environment_new();
-    chain->providers[chain->count++] = credentials_profile_new(profile);
-    for (size_t i = 0; i < chain->count; i++) {
-        if (!chain->providers[i]) {
-            free_chain(&chain->base);
-            return NULL;
-        }
-    }
-    return &chain->base;
+        add(chain, credentials_environment_new());
+    add_cached(chain, credentials_profile_role_new(profile, region, &sources, network));
+    if (!profile)
+        add_cached(chain, credentials_web_identity_new(region, network));
+    add(chain, credentials_profile_new(profile));
+    add_cached(chain, credentials_process_new(profile));
+    add_cached(chain, credentials_container_new(network));
+    add_cached(chain, credentials_metadata_new(network));
+    if (is_whole(chain))
+        return &chain->base;
+    free_chain(&chain->base);
+    return NULL;
 }
 
 static bool has_control_character(const char *text) {

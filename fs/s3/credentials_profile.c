@@ -69,8 +69,9 @@ static int get_locked(struct profile_provider *provider, struct credentials *ret
     if (first == -ESRCH && second == -ESRCH)
         return fault_set(fault, -EACCES, "there is no %s in %s or %s", provider->name,
                          credentials->path, config->path);
-    return fault_set(fault, -EACCES,
-                     "%s has no aws_access_key_id and aws_secret_access_key in %s or %s",
+    return fault_set(fault, -ENOENT,
+                     "%s has no credentials in %s or %s: it needs aws_access_key_id and "
+                     "aws_secret_access_key, role_arn, or credential_process",
                      provider->name, credentials->path, config->path);
 }
 

@@ -25,7 +25,8 @@ struct credentials_provider {
     const char *name; /* for messages: "the environment", "profile 'audit'" */
     /*
      * Returns 0 and credentials; -ENOENT where this provider has nothing to say (the next is
-     * asked); any other error, with a fault, where it should have and could not.
+     * asked), with a fault where a user would want to know why; any other error, with a fault,
+     * where it should have and could not.
      */
     int (*get)(struct credentials_provider *, struct credentials *ret, struct fault *);
     void (*free)(struct credentials_provider *);
@@ -54,10 +55,35 @@ struct credentials_provider *credentials_environment_new(void);
  * Static keys of a profile in the shared credentials file (AWS_SHARED_CREDENTIALS_FILE, else
  * ~/.aws/credentials), then in the config file (AWS_CONFIG_FILE, else ~/.aws/config), read again
  * when they change. `profile`: NULL for AWS_PROFILE's, else "default"; a profile that was named and
- * has no keys is an error (-EACCES) that names the files it was looked for in. NULL without memory.
+ * is in neither is an error (-EACCES) that names the files. NULL without memory.
  * May be asked from several threads.
  */
 struct credentials_provider *credentials_profile_new(const char *profile);
+
+/*
+ * What the profile's credential_process writes: a command for the shell, with a time limit of a
+ * minute (AWS SDK reference guide, "Process credential provider"). Its get returns -ENOENT for a
+ * profile without one; -EACCES where it fails. NULL without memory. It runs at each get: wrap it in
+ * credentials_cache_new. May be asked from several threads.
+ */
+struct credentials_provider *credentials_process_new(const char *profile);
+
+/*
+ * What serves the role of an ECS task or an EKS pod, by AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or
+ * …_FULL_URI, with AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE or …_TOKEN (AWS SDK reference guide,
+ * "Container credential provider"). Its get returns -ENOENT where neither is set; -EACCES for an
+ * address that is not safe, a refusal, or an answer that is none; http_get's errors. Caching,
+ * threads and NULL as above.
+ */
+struct credentials_provider *credentials_container_new(const struct credentials_network *network);
+
+/*
+ * The role of the EC2 instance, by version 2 of its metadata service (AWS SDK reference guide,
+ * "IMDS credential provider"). Its get returns -ENOENT where AWS_EC2_METADATA_DISABLED is true,
+ * where there is no such service (which is found out once a minute), or no role; -EACCES for a
+ * refusal or an answer that is none. Caching, threads and NULL as above.
+ */
+struct credentials_provider *credentials_metadata_new(const struct credentials_network *network);
 
 /* A role to assume, and where to ask for it. What is NULL or 0 is left to its default. */
 struct credentials_role {
@@ -123,11 +149,13 @@ credentials_profile_role_new(const char *profile, const char *region,
                              const struct credentials_network *network);
 
 /*
- * The providers in the CLI's order. A `profile` named here takes the environment's place; one that
- * AWS_PROFILE names is asked after the environment. The network must outlive the chain. -EACCES
- * where none has any. NULL without memory. May be asked from several threads.
+ * The providers in the CLI's order: environment, the profile's role, web identity, the profile's
+ * keys, its process, the container, the instance. A `profile` named here takes the environment's
+ * place, web identity's as well; one that AWS_PROFILE names is asked after it. `region`: where
+ * roles are asked for. The network must outlive the chain. -EACCES where none has any. NULL without
+ * memory. May be asked from several threads.
  */
-struct credentials_provider *credentials_chain_new(const char *profile,
+struct credentials_provider *credentials_chain_new(const char *profile, const char *region,
                                                    const struct credentials_network *network);
 
 /* As the provider's get; and -EINVAL for credentials with a control character in them. */

@@ -20,6 +20,7 @@ PATIENCE_S = float(os.environ.get("PATIENCE", "30"))
 # A test's environment has no credentials but those it names.
 BARE_ENVIRONMENT = {
     "PATH": os.environ["PATH"],
+    "AWS_EC2_METADATA_DISABLED": "true",
     "HOME": "/nonexistent",
     "LANG": "C.UTF-8",
 }

@@ -545,6 +545,7 @@ int main(void) {
     setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent/credentials", 1);
     setenv("AWS_CONFIG_FILE", "/nonexistent/config", 1);
     setenv("no_proxy", "*", 1);
+    setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
     unsetenv("AWS_PROFILE");
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

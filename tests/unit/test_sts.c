@@ -162,7 +162,7 @@ static int assume(struct fixture *f) {
 }
 
 static void assert_asked(struct fixture *f, size_t request, const char *text) {
-    if (!strstr(f->server.requests[request], text))
+    if (!strcasestr(f->server.requests[request], text))
         fail_msg("'%s' is not in '%s'", text, f->server.requests[request]);
 }
 
@@ -189,8 +189,7 @@ static void signs_as_botocore_does(void **state) {
     assert_asked(f, 0, "\r\ncontent-type: application/x-www-form-urlencoded; charset=utf-8\r\n");
     assert_asked(f, 0, "\r\nx-amz-date: 20150830T123600Z\r\n");
     assert_asked(f, 0,
-                 "\r\nauthorization: AWS4-HMAC-SHA256 " SCOPE
-                 "content-type;host;x-amz-date, "
+                 "\r\nauthorization: AWS4-HMAC-SHA256 " SCOPE "content-type;host;x-amz-date, "
                  "Signature=3dd38145e0a048bada71989d3206e3cc908b1d5cb9a23c72cd52d5dbc90d5e67\r\n");
     assert_asked(f, 0,
                  "\r\n\r\nAction=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A"
