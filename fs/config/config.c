@@ -363,7 +363,8 @@ void config_free(struct config *config) {
                      config->prefix,        config->endpoint,      config->region,
                      config->profile,       config->timezone,      config->cache,
                      config->mount_options, config->account_alias, config->expected_bucket_owner,
-                     config->ca_bundle};
+                     config->ca_bundle,     config->role_arn,      config->external_id,
+                     config->sts_endpoint};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
     *config = (struct config){0};

@@ -38,7 +38,7 @@ static bool has_control(const char *text) {
 }
 
 /* Nothing before the host, where a name and password would stand, and no query. */
-static int set_endpoint(struct config *config, const char *value) {
+static int read_url(const char *value, char **ret) {
     size_t scheme = strncmp(value, "http://", 7) == 0    ? 7
                     : strncmp(value, "https://", 8) == 0 ? 8
                                                          : 0;
@@ -53,9 +53,13 @@ static int set_endpoint(struct config *config, const char *value) {
     char *copy = strndup(value, len);
     if (!copy)
         return -ENOMEM;
-    free(config->endpoint);
-    config->endpoint = copy;
+    free(*ret);
+    *ret = copy;
     return 0;
+}
+
+static int set_endpoint(struct config *config, const char *value) {
+    return read_url(value, &config->endpoint);
 }
 
 static int set_addressing(struct config *config, const char *value) {
@@ -79,6 +83,25 @@ static int set_profile(struct config *config, const char *value) {
     if (!*value || has_control(value) || strchr(value, ']'))
         return -EINVAL;
     return replace(&config->profile, value);
+}
+
+/* IAM, "Identifiers": arn:PARTITION:iam::ACCOUNT:role/PATH. */
+static int set_role_arn(struct config *config, const char *value) {
+    size_t len = strspn(value, LETTERS_DIGITS ":/_+=,.@-");
+    if (strncmp(value, "arn:", 4) != 0 || !strstr(value, ":role/") || value[len] || len > 2048)
+        return -EINVAL;
+    return replace(&config->role_arn, value);
+}
+
+static int set_external_id(struct config *config, const char *value) {
+    size_t len = strspn(value, LETTERS_DIGITS "_+=,.@:/-");
+    if (len < 2 || len > 1224 || value[len])
+        return -EINVAL;
+    return replace(&config->external_id, value);
+}
+
+static int set_sts_endpoint(struct config *config, const char *value) {
+    return read_url(value, &config->sts_endpoint);
 }
 
 static int set_no_sign(struct config *config, const char *value) {
@@ -254,6 +277,12 @@ const struct option OPTIONS[] = {
      "region of the bucket", set_region},
     {"profile", "the name of a profile in ~/.aws", "audit", "as AWS tools find it",
      "whose credentials to use", set_profile},
+    {"role_arn", "the ARN of a role", "arn:aws:iam::111122223333:role/audit", "none",
+     "role to assume with the credentials", set_role_arn},
+    {"external_id", "what the role's trust asks for", "audit-1", "none",
+     "external id to show for that", set_external_id},
+    {"sts_endpoint", "http://HOST[:PORT] or https://HOST[:PORT]", "https://sts.example.net",
+     "AWS, by region", "STS server to ask for that", set_sts_endpoint},
     {"no_sign", NULL, NULL, "off", "ask without credentials, as public buckets allow", set_no_sign},
     {"requester_pays", NULL, NULL, "off", "pay for the requests, where the bucket's owner does not",
      set_requester_pays},

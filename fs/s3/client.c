@@ -63,6 +63,21 @@ static int find_ca_bundle(const struct config *config, char **ret, struct fault 
     return err == -ENOENT ? 0 : err;
 }
 
+/* Who signs: the chain, or a role that it assumes. NULL without memory. */
+static struct credentials_provider *find_signer(const struct s3_client *client) {
+    const struct config *config = client->config;
+    const char *region = client->addresses[0].region;
+    const struct credentials_role role = {.role_arn = config->role_arn,
+                                          .external_id = config->external_id,
+                                          .sts_endpoint = config->sts_endpoint,
+                                          .region = region};
+    struct credentials_provider *chain =
+        credentials_chain_new(config->profile, region, &client->network);
+    if (!config->role_arn)
+        return chain;
+    return credentials_cache_new(credentials_role_new(&role, chain, &client->network), NULL);
+}
+
 int s3_client_open(struct s3_client *client, const struct config *config, struct fault *fault) {
     *client = (struct s3_client){.config = config};
     int err = s3_address_find(config, NULL, &client->addresses[0], fault);
@@ -74,8 +89,7 @@ int s3_client_open(struct s3_client *client, const struct config *config, struct
     if (!err && !open_pools(client, config))
         err = fault_set(fault, -ENOMEM, "memory is exhausted");
     if (!err && !config->no_sign) {
-        client->credentials =
-            credentials_chain_new(config->profile, client->addresses[0].region, &client->network);
+        client->credentials = find_signer(client);
         if (!client->credentials)
             err = fault_set(fault, -ENOMEM, "memory is exhausted");
     }

@@ -39,6 +39,9 @@ struct config {
     enum config_addressing addressing; /* AUTO: path-style with an endpoint, else virtual-host */
     char *region;                      /* or NULL */
     char *profile;                     /* or NULL */
+    char *role_arn;                    /* a role to assume, or NULL */
+    char *external_id;                 /* that the role asks for, or NULL */
+    char *sts_endpoint;                /* where it is assumed: URL, or NULL for AWS's */
     bool no_sign;                      /* requests without credentials, for public buckets */
     bool requester_pays;               /* the requests are paid by who asks */
     char *expected_bucket_owner;       /* an account that the bucket must belong to, or NULL */

@@ -1,7 +1,7 @@
 # Completion of maciefs(1) for bash.
 
 _maciefs_options() {
-    local options='endpoint= addressing= region= profile= no_sign requester_pays
+    local options='endpoint= addressing= region= profile= role_arn= external_id= sts_endpoint= no_sign requester_pays
                    expected_bucket_owner= ca_bundle= connections= poll= timezone= dir_ttl=
                    max_object= window= pace= shape= account_alias= cache= cache_size= uid= gid= umask= allow_other noallow_other ro nosuid nodev
                    noexec _netdev nofail'
