@@ -1,15 +1,13 @@
 #include "credentials_json.h"
+#include "token_file.h"
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define ECS_HOST "http://169.254.170.2"
-#define TOKEN_MAX (16u << 10)
 
 struct container {
     struct credentials_provider base;
@@ -69,42 +67,13 @@ static int find_url(char **ret, struct fault *fault) {
 
 /* --- The token -------------------------------------------------------------------------------- */
 
-static int read_file(const char *path, struct buf *ret) {
-    char piece[4096];
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    int err = fd < 0 ? -errno : 0;
-    ssize_t got = 1;
-    while (!err && got != 0) {
-        got = read(fd, piece, sizeof piece);
-        if (got > 0)
-            err = buf_append(ret, piece, (size_t)got);
-        else if (got < 0 && errno != EINTR)
-            err = -errno;
-    }
-    explicit_bzero(piece, sizeof piece);
-    if (fd >= 0)
-        close(fd);
-    return err;
-}
-
-/* The file is read anew each time, since it is renewed; the line end at its end is not the token's.
- */
 static int append_token(struct buf *line, struct fault *fault) {
-    const char *path = non_empty_env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+    static const char variable[] = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+    const char *path = non_empty_env(variable);
     const char *token = non_empty_env("AWS_CONTAINER_AUTHORIZATION_TOKEN");
-    if (!path)
-        return token ? buf_append_str(line, token) : 0;
-    int err = read_file(path, line);
-    if (err == -ENOMEM)
-        return err;
-    if (err)
-        return fault_set(fault, -EACCES,
-                         "the token in %s (AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE) cannot be "
-                         "read: %s",
-                         path, strerrordesc_np(-err));
-    while (line->len > 0 && strchr("\r\n", line->at[line->len - 1]))
-        line->len--;
-    return 0;
+    if (path)
+        return token_file_read(path, variable, line, fault);
+    return token ? buf_append_str(line, token) : 0;
 }
 
 static bool has_control_character(const struct buf *line) {
@@ -166,7 +135,7 @@ static int get(struct credentials_provider *base, struct credentials *ret, struc
     if (err)
         return err;
     struct buf line;
-    buf_init(&line, TOKEN_MAX);
+    buf_init(&line, TOKEN_FILE_MAX);
     err = make_line(&line, fault);
     if (!err)
         err = ask((struct container *)base, url, &line, ret, fault);

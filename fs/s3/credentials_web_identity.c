@@ -1,14 +1,10 @@
 #include "sts.h"
+#include "token_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define TOKEN_MAX (64u << 10)
 
 struct web_identity {
     struct credentials_provider base;
@@ -23,67 +19,15 @@ static const char *non_empty_env(const char *name) {
     return value && *value ? value : NULL;
 }
 
-static int refuse_token(const char *path, const char *why, struct fault *fault) {
-    return fault_set(fault, -EACCES,
-                     "the web identity token in %s cannot be read: %s: check "
-                     "AWS_WEB_IDENTITY_TOKEN_FILE, or the profile's web_identity_token_file",
-                     path, why);
-}
-
-/* Reads up to the end. Returns 0, or a negative errno; -EMSGSIZE past the limit. */
-static int read_all(int fd, struct buf *token) {
-    char piece[4096];
-    ssize_t got = 1;
-    int err = 0;
-    while (got != 0 && !err) {
-        got = read(fd, piece, sizeof piece);
-        if (got > 0)
-            err = buf_append(token, piece, (size_t)got);
-        else if (got < 0 && errno != EINTR)
-            err = -errno;
-    }
-    explicit_bzero(piece, sizeof piece);
-    return err;
-}
-
-static void cut_white_space(struct buf *token) {
-    while (token->len > 0 && strchr(" \t\r\n", token->at[token->len - 1]))
-        token->len--;
-}
-
-static int take_token(const char *path, int fd, struct buf *token, struct fault *fault) {
-    struct stat now;
-    if (fstat(fd, &now) < 0)
-        return refuse_token(path, strerrordesc_np(errno), fault);
-    if (!S_ISREG(now.st_mode))
-        return refuse_token(path, "it is no regular file", fault);
-    int err = read_all(fd, token);
-    if (err == -ENOMEM)
-        return fault_set(fault, err, "no memory to read %s", path);
-    if (err == -EMSGSIZE)
-        return refuse_token(path, "it is larger than 64 KiB", fault);
-    if (err)
-        return refuse_token(path, strerrordesc_np(-err), fault);
-    cut_white_space(token);
-    return token->len ? 0 : refuse_token(path, "it is empty", fault);
-}
-
-/* Anew each time: it is renewed under the same name, often by a link that moves. */
-static int read_token(const char *path, struct buf *token, struct fault *fault) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return refuse_token(path, strerrordesc_np(errno), fault);
-    int err = take_token(path, fd, token, fault);
-    close(fd);
-    return err;
-}
-
 static int ask(const struct web_identity *provider, const struct credentials_role *role,
                const char *token_file, struct credentials *ret, struct fault *fault) {
     const struct sts_call call = {.role = role, .network = provider->network};
     struct buf token;
-    buf_init(&token, TOKEN_MAX);
-    int err = read_token(token_file, &token, fault);
+    buf_init(&token, TOKEN_FILE_MAX);
+    int err = token_file_read(token_file,
+                              "AWS_WEB_IDENTITY_TOKEN_FILE, or the profile's "
+                              "web_identity_token_file",
+                              &token, fault);
     if (!err)
         err = sts_assume_role_with_web_identity(&call, &token, ret, fault);
     buf_free_secret(&token);

@@ -310,7 +310,7 @@ static int ask(const struct sts_call *call, const struct target *target, struct 
 static int send_form(const struct sts_call *call, struct buf *form,
                      const struct credentials *source, struct credentials *ret,
                      struct fault *fault) {
-    struct target target;
+    struct target target = {0};
     struct sigv4_signed lines = {0};
     int err = find_target(call, &target, fault);
     if (err)

@@ -1,17 +1,8 @@
 /* The providers that ask this machine's host, or a program: against a server that plays a script,
  * and shell commands. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <errno.h>
-#include <maciefs/credentials.h>
-#include <time.h>
+#include "credentials_kit.h"
 
 #include "../../fs/s3/credentials_json.h"
-#include "scripted_server.h"
 
 #define KEYS "\"AccessKeyId\":\"AK\",\"SecretAccessKey\":\"SK\""
 #define WHOLE "{" KEYS ",\"Token\":\"T\",\"Expiration\":\"2026-11-24T12:00:00Z\"}"
@@ -87,13 +78,6 @@ struct fixture {
     char file[32];
 };
 
-static void write_file(const char *path, const char *text) {
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
-}
-
 static int setup(void **state) {
     static const char *const variables[] = {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
                                             "AWS_CONTAINER_CREDENTIALS_FULL_URI",
@@ -106,18 +90,15 @@ static int setup(void **state) {
     static const struct http_options options = {
         .connections = 1, .connect_timeout_ms = 1000, .stall_timeout_ms = 300, .direct = true};
     struct fixture *f = calloc(1, sizeof *f);
-    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
-        unsetenv(variables[i]);
+    unset_all(variables, sizeof variables / sizeof *variables);
     server_start(&f->server);
     f->network.host = http_pool_new(&options);
     snprintf(f->url, sizeof f->url, "http://127.0.0.1:%u", f->server.port);
-    strcpy(f->file, "/tmp/maciefs-test-XXXXXX");
-    int fd = mkstemp(f->file);
-    close(fd);
+    make_file(f->file);
     setenv("AWS_CONFIG_FILE", f->file, 1);
     setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent/credentials", 1);
     *state = f;
-    return fd < 0;
+    return 0;
 }
 
 static int teardown(void **state) {
@@ -148,13 +129,7 @@ static void expect_whole(struct fixture *f) {
 }
 
 static void assert_said(struct fixture *f, const char *text) {
-    if (!strstr(f->fault.text, text))
-        fail_msg("'%s' is not in '%s'", text, f->fault.text);
-}
-
-static void assert_asked(struct fixture *f, size_t request, const char *text) {
-    if (!strcasestr(f->server.requests[request], text))
-        fail_msg("'%s' is not in '%s'", text, f->server.requests[request]);
+    assert_holds(f->fault.text, text);
 }
 
 static void start_container(struct fixture *f, const char *path) {
@@ -170,12 +145,12 @@ static void a_container_is_asked(void **state) {
     start_container(f, "/creds?x=1");
     server_answer(&f->server, "200 OK", "", WHOLE);
     expect_whole(f);
-    assert_asked(f, 0, "GET /creds?x=1 HTTP/1.1\r\n");
+    assert_asked(&f->server, 0, "GET /creds?x=1 HTTP/1.1\r\n");
     assert_null(strcasestr(f->server.requests[0], "\r\nauthorization:"));
     setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic abc", 1);
     server_answer(&f->server, "200 OK", "", WHOLE);
     expect_whole(f);
-    assert_asked(f, 1, "\r\nAuthorization: Basic abc\r\n");
+    assert_asked(&f->server, 1, "\r\nAuthorization: Basic abc\r\n");
 }
 
 static void a_containers_token_file_is_read_each_time(void **state) {
@@ -189,8 +164,8 @@ static void a_containers_token_file_is_read_each_time(void **state) {
     expect_whole(f);
     write_file(f->file, "two");
     expect_whole(f);
-    assert_asked(f, 0, "\r\nAuthorization: one\r\n");
-    assert_asked(f, 1, "\r\nAuthorization: two\r\n");
+    assert_asked(&f->server, 0, "\r\nAuthorization: one\r\n");
+    assert_asked(&f->server, 1, "\r\nAuthorization: two\r\n");
     write_file(f->file, "two\r\nx-evil: 1\r\n");
     assert_int_equal(get(f), -EACCES);
     assert_said(f, "line end");
@@ -251,11 +226,12 @@ static void an_instance_is_asked_in_a_session(void **state) {
                   "{\"Code\":\"Success\"," KEYS
                   ",\"Token\":\"T\",\"Expiration\":\"2026-11-24T12:00:00Z\"}");
     expect_whole(f);
-    assert_asked(f, 0, "PUT /latest/api/token HTTP/1.1\r\n");
-    assert_asked(f, 0, "\r\nX-aws-ec2-metadata-token-ttl-seconds: 21600\r\n");
-    assert_asked(f, 1, "GET /latest/meta-data/iam/security-credentials/ HTTP/1.1\r\n");
-    assert_asked(f, 1, "\r\nX-aws-ec2-metadata-token: TOKEN==\r\n");
-    assert_asked(f, 2, "GET /latest/meta-data/iam/security-credentials/a%20role%2F.. HTTP/1.1\r\n");
+    assert_asked(&f->server, 0, "PUT /latest/api/token HTTP/1.1\r\n");
+    assert_asked(&f->server, 0, "\r\nX-aws-ec2-metadata-token-ttl-seconds: 21600\r\n");
+    assert_asked(&f->server, 1, "GET /latest/meta-data/iam/security-credentials/ HTTP/1.1\r\n");
+    assert_asked(&f->server, 1, "\r\nX-aws-ec2-metadata-token: TOKEN==\r\n");
+    assert_asked(&f->server, 2,
+                 "GET /latest/meta-data/iam/security-credentials/a%20role%2F.. HTTP/1.1\r\n");
 }
 
 static void an_instance_may_have_no_role(void **state) {

@@ -1,15 +1,6 @@
 /* Roles of profiles and of tokens: settings, ways to a source, and what STS is asked, by a server
  * that plays a script. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <errno.h>
-#include <maciefs/credentials.h>
-
-#include "scripted_server.h"
+#include "credentials_kit.h"
 
 #define ARN(name) "arn:aws:iam::111122223333:role/" name
 #define BASE "[profile base]\naws_access_key_id = BASE\naws_secret_access_key = secret\n"
@@ -29,20 +20,6 @@ struct fixture {
     char token[32];
 };
 
-static void write_file(const char *path, const char *text) {
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
-}
-
-static void make_file(char *path) {
-    strcpy(path, "/tmp/maciefs-test-XXXXXX");
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    close(fd);
-}
-
 static int setup(void **state) {
     static const char *const variables[] = {"AWS_WEB_IDENTITY_TOKEN_FILE",
                                             "AWS_ROLE_ARN",
@@ -55,8 +32,7 @@ static int setup(void **state) {
         .connections = 1, .connect_timeout_ms = 1000, .stall_timeout_ms = 300};
     struct fixture *f = calloc(1, sizeof *f);
     char url[64];
-    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
-        unsetenv(variables[i]);
+    unset_all(variables, sizeof variables / sizeof *variables);
     server_start(&f->server);
     snprintf(url, sizeof url, "http://127.0.0.1:%u", f->server.port);
     setenv("AWS_ENDPOINT_URL_STS", url, 1);
@@ -104,13 +80,7 @@ static void expect_error(struct fixture *f, int err, const char *text) {
     credentials_clear(&f->found);
     f->fault.text[0] = '\0';
     assert_int_equal(credentials_get(f->provider, &f->found, &f->fault), err);
-    if (!strstr(f->fault.text, text))
-        fail_msg("'%s' is not in '%s'", text, f->fault.text);
-}
-
-static void assert_asked(struct fixture *f, size_t request, const char *text) {
-    if (!strcasestr(f->server.requests[request], text))
-        fail_msg("'%s' is not in '%s'", text, f->server.requests[request]);
+    assert_holds(f->fault.text, text);
 }
 
 static void a_role_is_assumed_with_its_source(void **state) {
@@ -120,9 +90,9 @@ static void a_role_is_assumed_with_its_source(void **state) {
                       "external_id = e\nrole_session_name = me\nduration_seconds = 900\n");
     server_answer(&f->server, "200 OK", "", ANSWER("AssumeRole", "ROLE"));
     expect_key(f, "ROLE");
-    assert_asked(f, 0, "Credential=BASE/");
-    assert_asked(f, 0, "/eu-west-1/sts/aws4_request");
-    assert_asked(f, 0, "RoleSessionName=me&DurationSeconds=900&ExternalId=e");
+    assert_asked(&f->server, 0, "Credential=BASE/");
+    assert_asked(&f->server, 0, "/eu-west-1/sts/aws4_request");
+    assert_asked(&f->server, 0, "RoleSessionName=me&DurationSeconds=900&ExternalId=e");
 }
 
 /* What the first role gives signs the request for the second. */
@@ -134,10 +104,10 @@ static void roles_are_chained(void **state) {
     server_answer(&f->server, "200 OK", "", ANSWER("AssumeRole", "FIRST"));
     server_answer(&f->server, "200 OK", "", ANSWER("AssumeRole", "SECOND"));
     expect_key(f, "SECOND");
-    assert_asked(f, 0, "role%2Fb&");
-    assert_asked(f, 1, "role%2Fa&");
-    assert_asked(f, 1, "Credential=FIRST/");
-    assert_asked(f, 1, "\r\nx-amz-security-token: t\r\n");
+    assert_asked(&f->server, 0, "role%2Fb&");
+    assert_asked(&f->server, 1, "role%2Fa&");
+    assert_asked(&f->server, 1, "Credential=FIRST/");
+    assert_asked(&f->server, 1, "\r\nx-amz-security-token: t\r\n");
 }
 
 static void a_profile_may_be_its_own_source(void **state) {
@@ -147,7 +117,7 @@ static void a_profile_may_be_its_own_source(void **state) {
                       "aws_access_key_id = OWN\naws_secret_access_key = secret\n");
     server_answer(&f->server, "200 OK", "", ANSWER("AssumeRole", "ROLE"));
     expect_key(f, "ROLE");
-    assert_asked(f, 0, "Credential=OWN/");
+    assert_asked(&f->server, 0, "Credential=OWN/");
 }
 
 static void the_environment_may_be_the_source(void **state) {
@@ -158,7 +128,7 @@ static void the_environment_may_be_the_source(void **state) {
     setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
     server_answer(&f->server, "200 OK", "", ANSWER("AssumeRole", "ROLE"));
     expect_key(f, "ROLE");
-    assert_asked(f, 0, "Credential=ENV/");
+    assert_asked(&f->server, 0, "Credential=ENV/");
 }
 
 static void settings_that_cannot_be(void **state) {
@@ -229,13 +199,13 @@ static void a_token_is_read_each_time(void **state) {
     write_file(f->token, "one.two/+\n");
     server_answer(&f->server, "200 OK", "", ANSWER("AssumeRoleWithWebIdentity", "POD"));
     expect_key(f, "POD");
-    assert_asked(f, 0, "Action=AssumeRoleWithWebIdentity&");
-    assert_asked(f, 0, "&WebIdentityToken=one.two%2F%2B");
+    assert_asked(&f->server, 0, "Action=AssumeRoleWithWebIdentity&");
+    assert_asked(&f->server, 0, "&WebIdentityToken=one.two%2F%2B");
     assert_null(strcasestr(f->server.requests[0], "authorization:"));
     write_file(f->token, "three");
     server_answer(&f->server, "200 OK", "", ANSWER("AssumeRoleWithWebIdentity", "POD2"));
     expect_key(f, "POD2");
-    assert_asked(f, 1, "&WebIdentityToken=three");
+    assert_asked(&f->server, 1, "&WebIdentityToken=three");
     unlink(f->token);
     expect_error(f, -EACCES, f->token);
 }
