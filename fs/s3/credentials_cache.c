@@ -31,8 +31,13 @@ static bool has_valid(const struct cache *cache, int64_t now) {
     return cache->kept.access_key_id && (!cache->kept.expires || now < cache->kept.expires);
 }
 
+/* Who had nothing to say a moment ago, as most of the chain has, is not asked at each request. */
+static bool has_nothing(const struct cache *cache, int64_t now) {
+    return cache->failed == -ENOENT && now < cache->ask_at;
+}
+
 static bool is_due(const struct cache *cache, int64_t now) {
-    return !has_valid(cache, now) || now >= cache->ask_at;
+    return now >= cache->ask_at || (!has_valid(cache, now) && !has_nothing(cache, now));
 }
 
 static void keep(struct cache *cache, struct credentials *found, int64_t now) {

@@ -23,7 +23,7 @@ static int read_all(int fd, struct buf *token) {
 }
 
 static void cut_white_space(struct buf *token, size_t from) {
-    while (token->len > from && strchr(" \t\r\n", token->at[token->len - 1]))
+    while (token->len > from && memchr(" \t\r\n", token->at[token->len - 1], 4))
         token->len--;
 }
 
@@ -37,7 +37,7 @@ static const char *take(int fd, struct buf *token) {
         return "it is no regular file";
     int err = read_all(fd, token);
     if (err)
-        return err == -EMSGSIZE ? "it is larger than a token" : strerrordesc_np(-err);
+        return err == -EMSGSIZE ? "it is larger than 64 KiB" : strerrordesc_np(-err);
     cut_white_space(token, from);
     return token->len > from ? NULL : "it is empty";
 }

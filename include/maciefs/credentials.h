@@ -42,8 +42,9 @@ struct credentials_network {
  * Keeps what a provider gave that asks a server or a program, so that it is asked seldom: again
  * five minutes before the credentials expire, by one caller, while the others go on with those
  * there are. Where it fails then, the old ones serve while they last, and it is asked again every
- * half minute. Takes the provider over, also where it returns NULL (without memory). May be asked
- * from several threads. `now`: the clock, seconds since 1970; NULL for the system's.
+ * half minute, as it is where it has nothing to say. Takes the provider over, also where it returns
+ * NULL (without memory). May be asked from several threads. `now`: the clock, seconds since 1970;
+ * NULL for the system's.
  */
 struct credentials_provider *credentials_cache_new(struct credentials_provider *provider,
                                                    int64_t (*now)(void));

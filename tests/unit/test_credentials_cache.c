@@ -155,7 +155,13 @@ static void nothing_to_say_is_handed_on(void **state) {
     struct fixture *fixture = *state;
     fixture->provider->err = -ENOENT;
     expect_error(fixture, -ENOENT, "asked 1 times");
+    clock_now += 29;
+    expect_error(fixture, -ENOENT, "asked 1 times");
+    clock_now += 1;
     expect_error(fixture, -ENOENT, "asked 2 times");
+    fixture->provider->err = 0;
+    clock_now += 30;
+    expect_key(fixture, "key-3");
 }
 
 enum { CALLERS = 64 };

@@ -1,14 +1,20 @@
-/* Roles of profiles and of tokens: settings, ways to a source, and what STS is asked, by a server
- * that plays a script. */
+/* Providers of roles: web identity, and the roles of profiles, against a server that plays STS. */
 #include "credentials_kit.h"
 
-#define ARN(name) "arn:aws:iam::111122223333:role/" name
-#define BASE "[profile base]\naws_access_key_id = BASE\naws_secret_access_key = secret\n"
-#define ANSWER(action, id)                                                                         \
-    "<" action "Response><" action "Result><Credentials><AccessKeyId>" id                          \
-    "</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"             \
-    "<Expiration>2026-11-24T12:00:00Z</Expiration></Credentials></" action "Result></" action      \
-    "Response>"
+#include <limits.h>
+#include <sys/stat.h>
+
+#define CREDENTIALS(id)                                                                            \
+    "<Credentials><AccessKeyId>" id "</AccessKeyId><SecretAccessKey>s</SecretAccessKey>"           \
+    "<SessionToken>token-" id "</SessionToken><Expiration>2026-11-24T05:06:07Z</Expiration>"       \
+    "</Credentials>"
+#define ROLE(id)                                                                                   \
+    "<AssumeRoleResponse><AssumeRoleResult>" CREDENTIALS(                                          \
+        id) "</AssumeRoleResult></AssumeRoleResponse>"
+#define WEB(id)                                                                                    \
+    "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>" CREDENTIALS(            \
+        id) "</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+#define KEYS(id) "aws_access_key_id = " id "\naws_secret_access_key = secret\n"
 
 struct fixture {
     struct server server;
@@ -16,31 +22,29 @@ struct fixture {
     struct credentials_provider *provider;
     struct credentials found;
     struct fault fault;
-    char config[32];
-    char token[32];
+    char folder[64], config[PATH_MAX], token[PATH_MAX];
 };
 
 static int setup(void **state) {
-    static const char *const variables[] = {"AWS_WEB_IDENTITY_TOKEN_FILE",
-                                            "AWS_ROLE_ARN",
-                                            "AWS_ROLE_SESSION_NAME",
-                                            "AWS_PROFILE",
-                                            "AWS_ACCESS_KEY_ID",
-                                            "AWS_SECRET_ACCESS_KEY",
-                                            "http_proxy"};
+    static const char *const variables[] = {
+        "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",       "AWS_SESSION_TOKEN",
+        "AWS_PROFILE",       "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN",
+        "http_proxy",        "AWS_ROLE_SESSION_NAME"};
     static const struct http_options options = {
-        .connections = 1, .connect_timeout_ms = 1000, .stall_timeout_ms = 300};
+        .connections = 1, .connect_timeout_ms = 2000, .stall_timeout_ms = 300};
     struct fixture *f = calloc(1, sizeof *f);
-    char url[64];
-    unset_all(variables, sizeof variables / sizeof *variables);
     server_start(&f->server);
+    f->network.aws = http_pool_new(&options);
+    unset_all(variables, sizeof variables / sizeof *variables);
+    snprintf(f->folder, sizeof f->folder, "/tmp/test_role.XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    snprintf(f->config, sizeof f->config, "%s/config", f->folder);
+    snprintf(f->token, sizeof f->token, "%s/token", f->folder);
+    setenv("AWS_CONFIG_FILE", f->config, 1);
+    setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null", 1);
+    char url[64];
     snprintf(url, sizeof url, "http://127.0.0.1:%u", f->server.port);
     setenv("AWS_ENDPOINT_URL_STS", url, 1);
-    make_file(f->config);
-    make_file(f->token);
-    setenv("AWS_CONFIG_FILE", f->config, 1);
-    setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent/credentials", 1);
-    f->network.aws = http_pool_new(&options);
     *state = f;
     return f->network.aws ? 0 : -1;
 }
@@ -53,187 +57,332 @@ static int teardown(void **state) {
     server_stop(&f->server);
     unlink(f->config);
     unlink(f->token);
+    rmdir(f->folder);
     free(f);
     return 0;
-}
-
-static void start(struct fixture *f, const char *config) {
-    static const struct credentials_sources sources = {0};
-    write_file(f->config, config);
-    credentials_provider_free(f->provider);
-    f->provider = credentials_profile_role_new("a", "eu-west-1", &sources, &f->network);
-    assert_non_null(f->provider);
 }
 
 static void expect_key(struct fixture *f, const char *id) {
     credentials_clear(&f->found);
     int err = credentials_get(f->provider, &f->found, &f->fault);
     if (err)
-        print_error("%s\n", f->fault.text);
-    assert_int_equal(err, 0);
+        fail_msg("%d: %s", err, f->fault.text);
     assert_string_equal(f->found.access_key_id, id);
-    assert_string_equal(f->found.session_token, "t");
-    assert_int_equal(f->found.expires, 1795521600);
+    assert_int_equal(strncmp(f->found.session_token, "token-", 6), 0);
+    assert_int_equal(f->found.expires, 1795496767);
 }
 
-static void expect_error(struct fixture *f, int err, const char *text) {
+static void expect_fault(struct fixture *f, int error, const char *text) {
     credentials_clear(&f->found);
-    f->fault.text[0] = '\0';
-    assert_int_equal(credentials_get(f->provider, &f->found, &f->fault), err);
-    assert_holds(f->fault.text, text);
+    assert_int_equal(credentials_get(f->provider, &f->found, &f->fault), error);
+    assert_null(f->found.access_key_id);
+    if (!strstr(f->fault.text, text))
+        fail_msg("'%s' is not in '%s'", text, f->fault.text);
 }
 
-static void a_role_is_assumed_with_its_source(void **state) {
-    struct fixture *f = *state;
-    start(f, BASE "[profile a]\nrole_arn = " ARN(
-                 "r") "\nsource_profile = base\n"
-                      "external_id = e\nrole_session_name = me\nduration_seconds = 900\n");
-    server_answer(&f->server, "200 OK", "", ANSWER("AssumeRole", "ROLE"));
-    expect_key(f, "ROLE");
-    assert_asked(&f->server, 0, "Credential=BASE/");
-    assert_asked(&f->server, 0, "/eu-west-1/sts/aws4_request");
-    assert_asked(&f->server, 0, "RoleSessionName=me&DurationSeconds=900&ExternalId=e");
+static void expect_asked(struct fixture *f, size_t request, const char *text) {
+    assert_true(request < server_asked(&f->server));
+    if (!strstr(f->server.requests[request], text))
+        fail_msg("'%s' is not in '%s'", text, f->server.requests[request]);
 }
 
-/* What the first role gives signs the request for the second. */
-static void roles_are_chained(void **state) {
+/* Web identity. */
+
+static void start_web_identity(struct fixture *f) {
+    setenv("AWS_WEB_IDENTITY_TOKEN_FILE", f->token, 1);
+    setenv("AWS_ROLE_ARN", "arn:r", 1);
+    f->provider = credentials_web_identity_new("eu-west-1", &f->network);
+    assert_non_null(f->provider);
+}
+
+static void web_identity_needs_its_variables(void **state) {
     struct fixture *f = *state;
-    start(f, BASE "[profile b]\nrole_arn = " ARN("b") "\nsource_profile = base\n"
-                                                      "[profile a]\nrole_arn = " ARN(
-                                                          "a") "\nsource_profile = b\n");
-    server_answer(&f->server, "200 OK", "", ANSWER("AssumeRole", "FIRST"));
-    server_answer(&f->server, "200 OK", "", ANSWER("AssumeRole", "SECOND"));
-    expect_key(f, "SECOND");
-    assert_asked(&f->server, 0, "role%2Fb&");
-    assert_asked(&f->server, 1, "role%2Fa&");
-    assert_asked(&f->server, 1, "Credential=FIRST/");
-    assert_asked(&f->server, 1, "\r\nx-amz-security-token: t\r\n");
+    start_web_identity(f);
+    unsetenv("AWS_WEB_IDENTITY_TOKEN_FILE");
+    assert_int_equal(credentials_get(f->provider, &f->found, &f->fault), -ENOENT);
+    setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "", 1);
+    assert_int_equal(credentials_get(f->provider, &f->found, &f->fault), -ENOENT);
+    setenv("AWS_WEB_IDENTITY_TOKEN_FILE", f->token, 1);
+    unsetenv("AWS_ROLE_ARN");
+    expect_fault(f, -EACCES, "AWS_ROLE_ARN is not");
+}
+
+static void shows_the_token_of_now(void **state) {
+    struct fixture *f = *state;
+    start_web_identity(f);
+    setenv("AWS_ROLE_SESSION_NAME", "pod", 1);
+    server_answer(&f->server, "200 OK", "", WEB("ONE"));
+    server_answer(&f->server, "200 OK", "", WEB("TWO"));
+    write_file(f->token, "first \r\n\n");
+    expect_key(f, "ONE");
+    write_file(f->token, "other");
+    expect_key(f, "TWO");
+    expect_asked(f, 0, "&RoleArn=arn%3Ar&RoleSessionName=pod&WebIdentityToken=first");
+    assert_string_equal(strstr(f->server.requests[0], "Token=first"), "Token=first");
+    expect_asked(f, 1, "&WebIdentityToken=other");
+}
+
+static void refuses_token_files_that_are_none(void **state) {
+    struct fixture *f = *state;
+    start_web_identity(f);
+    expect_fault(f, -EACCES, "No such file");
+    write_file(f->token, " \n");
+    expect_fault(f, -EACCES, "it is empty");
+    setenv("AWS_WEB_IDENTITY_TOKEN_FILE", f->folder, 1);
+    expect_fault(f, -EACCES, "no regular file");
+    setenv("AWS_WEB_IDENTITY_TOKEN_FILE", f->token, 1);
+    assert_int_equal(truncate(f->token, (64 << 10) + 1), 0);
+    expect_fault(f, -EACCES, "64 KiB");
+    assert_int_equal(server_asked(&f->server), 0);
+    /* Zero bytes, which are three each in the form: the longest there may be. */
+    assert_int_equal(truncate(f->token, 64 << 10), 0);
+    server_answer(&f->server, "200 OK", "", WEB("ONE"));
+    expect_key(f, "ONE");
+}
+
+static void tells_what_STS_says_of_the_token(void **state) {
+    struct fixture *f = *state;
+    start_web_identity(f);
+    write_file(f->token, "t");
+    server_answer(&f->server, "403 No", "",
+                  "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>");
+    server_answer(&f->server, "503 Away", "", "");
+    server_add(&f->server, THEN_HANG, "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n");
+    expect_fault(f, -EACCES, "let the role trust the token's issuer");
+    expect_fault(f, -ENETDOWN, "status 503");
+    expect_fault(f, -ENETDOWN, "fell silent");
+}
+
+/* Roles of profiles. */
+
+static struct credentials_provider *metadata(const struct credentials_network *network) {
+    (void)network;
+    return credentials_profile_new("machine");
+}
+
+static void start(struct fixture *f, const char *profile, const char *config) {
+    static const struct credentials_sources sources = {.metadata = metadata};
+    write_file(f->config, config);
+    credentials_provider_free(f->provider);
+    f->provider = credentials_profile_role_new(profile, "eu-west-1", &sources, &f->network);
+    assert_non_null(f->provider);
+}
+
+static void a_profile_without_a_role_has_none(void **state) {
+    struct fixture *f = *state;
+    start(f, "a", "[profile a]\n" KEYS("A"));
+    assert_int_equal(credentials_get(f->provider, &f->found, &f->fault), -ENOENT);
+    start(f, NULL, "");
+    assert_int_equal(credentials_get(f->provider, &f->found, &f->fault), -ENOENT);
+}
+
+static void assumes_a_role_with_another_profile(void **state) {
+    struct fixture *f = *state;
+    setenv("AWS_PROFILE", "a", 1);
+    start(f, NULL,
+          "[profile a]\nrole_arn = arn:a\nsource_profile = b\nexternal_id = x=1\n"
+          "role_session_name = me\nduration_seconds = 43200\n[profile b]\n" KEYS("B"));
+    server_answer(&f->server, "200 OK", "", ROLE("ONE"));
+    expect_key(f, "ONE");
+    expect_asked(f, 0, "Credential=B/");
+    expect_asked(f, 0, "/eu-west-1/sts/aws4_request");
+    expect_asked(f, 0,
+                 "\r\n\r\nAction=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aa&RoleSessionName=me&"
+                 "DurationSeconds=43200&ExternalId=x%3D1");
+}
+
+static void assumes_a_role_with_a_role(void **state) {
+    struct fixture *f = *state;
+    start(f, "a",
+          "[profile a]\nrole_arn = arn:a\nsource_profile = b\n"
+          "[profile b]\nrole_arn = arn:b\nsource_profile = c\n[profile c]\n" KEYS("C"));
+    server_answer(&f->server, "200 OK", "", ROLE("ONE"));
+    server_answer(&f->server, "200 OK", "", ROLE("TWO"));
+    expect_key(f, "TWO");
+    expect_asked(f, 0, "Credential=C/");
+    expect_asked(f, 0, "RoleArn=arn%3Ab");
+    expect_asked(f, 1, "Credential=ONE/");
+    expect_asked(f, 1, "x-amz-security-token: token-ONE");
+    expect_asked(f, 1, "RoleArn=arn%3Aa");
 }
 
 static void a_profile_may_be_its_own_source(void **state) {
     struct fixture *f = *state;
-    start(f, "[profile a]\nrole_arn = " ARN(
-                 "r") "\nsource_profile = a\n"
-                      "aws_access_key_id = OWN\naws_secret_access_key = secret\n");
-    server_answer(&f->server, "200 OK", "", ANSWER("AssumeRole", "ROLE"));
-    expect_key(f, "ROLE");
-    assert_asked(&f->server, 0, "Credential=OWN/");
+    start(f, "a", "[profile a]\nrole_arn = arn:a\nsource_profile = a\n" KEYS("A"));
+    server_answer(&f->server, "200 OK", "", ROLE("ONE"));
+    expect_key(f, "ONE");
+    expect_asked(f, 0, "Credential=A/");
 }
 
-static void the_environment_may_be_the_source(void **state) {
+static void keys_of_a_source_come_before_its_role(void **state) {
     struct fixture *f = *state;
-    start(f, "[profile a]\nrole_arn = " ARN("r") "\ncredential_source = Environment\n");
-    expect_error(f, -EACCES, "there are no credentials in the environment");
+    start(f, "a",
+          "[profile a]\nrole_arn = arn:a\nsource_profile = b\n"
+          "[profile b]\nrole_arn = arn:b\nsource_profile = a\n" KEYS("B"));
+    server_answer(&f->server, "200 OK", "", ROLE("ONE"));
+    expect_key(f, "ONE");
+    expect_asked(f, 0, "Credential=B/");
+}
+
+static void names_the_profiles_of_a_circle(void **state) {
+    struct fixture *f = *state;
+    start(f, "a", "[profile a]\nrole_arn = arn:a\nsource_profile = a\n");
+    expect_fault(f, -EINVAL, "'a', 'a' goes in a circle");
+    start(f, "a",
+          "[profile a]\nrole_arn = arn:a\nsource_profile = b\n"
+          "[profile b]\nrole_arn = arn:b\nsource_profile = c\n"
+          "[profile c]\nrole_arn = arn:c\nsource_profile = b\n");
+    expect_fault(f, -EINVAL, "'a', 'b', 'c', 'b' goes in a circle");
+    assert_int_equal(server_asked(&f->server), 0);
+}
+
+/* p1 … pN, each a role, and keys behind them. */
+static void start_way(struct fixture *f, int roles) {
+    char config[2048];
+    size_t len = 0;
+    for (int i = 1; i <= roles; i++)
+        len += (size_t)snprintf(config + len, sizeof config - len,
+                                "[profile p%d]\nrole_arn = arn:%d\nsource_profile = p%d\n", i, i,
+                                i + 1);
+    snprintf(config + len, sizeof config - len, "[profile p%d]\n" KEYS("K"), roles + 1);
+    start(f, "p1", config);
+}
+
+static void goes_eight_roles_deep(void **state) {
+    struct fixture *f = *state;
+    for (int i = 0; i < 8; i++)
+        server_answer(&f->server, "200 OK", "", ROLE("ONE"));
+    start_way(f, 8);
+    expect_key(f, "ONE");
+    assert_int_equal(server_asked(&f->server), 8);
+    start_way(f, 9);
+    expect_fault(f, -EINVAL, "'p8', 'p9' are each the source_profile");
+    assert_int_equal(server_asked(&f->server), 8);
+}
+
+static void takes_credential_sources(void **state) {
+    struct fixture *f = *state;
+    start(f, "a", "[profile a]\nrole_arn = arn:a\ncredential_source = Environment\n");
+    expect_fault(f, -EACCES, "no credentials in the environment");
     setenv("AWS_ACCESS_KEY_ID", "ENV", 1);
     setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
-    server_answer(&f->server, "200 OK", "", ANSWER("AssumeRole", "ROLE"));
-    expect_key(f, "ROLE");
-    assert_asked(&f->server, 0, "Credential=ENV/");
+    server_answer(&f->server, "200 OK", "", ROLE("ONE"));
+    server_answer(&f->server, "200 OK", "", ROLE("TWO"));
+    expect_key(f, "ONE");
+    expect_asked(f, 0, "Credential=ENV/");
+    start(f, "a",
+          "[profile a]\nrole_arn = arn:a\ncredential_source = Ec2InstanceMetadata\n"
+          "[profile machine]\n" KEYS("EC2"));
+    expect_key(f, "TWO");
+    expect_asked(f, 1, "Credential=EC2/");
+    start(f, "a", "[profile a]\nrole_arn = arn:a\ncredential_source = EcsContainer\n");
+    expect_fault(f, -EINVAL, "credential_source = EcsContainer");
+    start(f, "a", "[profile a]\nrole_arn = arn:a\ncredential_source = environment\n");
+    expect_fault(f, -EINVAL, "credential_source = environment");
 }
 
-static void settings_that_cannot_be(void **state) {
+static void shows_a_profiles_token(void **state) {
     struct fixture *f = *state;
-    start(f, "[profile a]\nregion = eu-west-1\n");
-    expect_error(f, -ENOENT, "");
-    start(f, "[profile a]\nrole_arn = " ARN("r") "\n");
-    expect_error(f, -EINVAL, "nothing to assume it with");
-    start(f, BASE "[profile a]\nrole_arn = " ARN("r") "\nsource_profile = base\n"
-                                                      "credential_source = Environment\n");
-    expect_error(f, -EINVAL, "two sources");
-    start(f, "[profile a]\nrole_arn = " ARN("r") "\ncredential_source = Moon\n");
-    expect_error(f, -EINVAL, "Ec2InstanceMetadata");
-    start(f, BASE "[profile a]\nrole_arn = " ARN("r") "\nsource_profile = base\n"
-                                                      "mfa_serial = arn:aws:iam::1:mfa/me\n");
-    expect_error(f, -EACCES, "mfa_serial");
-    start(f, "[profile a]\nrole_arn = " ARN("r") "\nsource_profile = gone\n");
-    expect_error(f, -EACCES, "gone");
-    static const char *const durations[] = {"899", "43201", "1h", "-900", "9999999999999"};
-    for (size_t i = 0; i < sizeof durations / sizeof *durations; i++) {
+    char config[PATH_MAX + 256];
+    snprintf(config, sizeof config,
+             "[profile a]\nrole_arn = arn:a\nsource_profile = b\n"
+             "[profile b]\nrole_arn = arn:b\nweb_identity_token_file = %s\n",
+             f->token);
+    write_file(f->token, "jwt\n");
+    start(f, "a", config);
+    server_answer(&f->server, "200 OK", "", WEB("ONE"));
+    server_answer(&f->server, "200 OK", "", ROLE("TWO"));
+    expect_key(f, "TWO");
+    expect_asked(f, 0, "RoleArn=arn%3Ab");
+    expect_asked(f, 0, "&WebIdentityToken=jwt");
+    expect_asked(f, 1, "Credential=ONE/");
+}
+
+static void refuses_settings_that_cannot_be(void **state) {
+    static const struct {
+        const char *settings;
+        int err;
+        const char *told;
+    } cases[] = {
+        {"", -EINVAL, "'a' has a role_arn, but nothing to assume it with"},
+        {"source_profile = b\ncredential_source = Environment\n", -EINVAL, "two sources"},
+        {"source_profile = b\nduration_seconds = 899\n", -EINVAL, "duration_seconds = 899"},
+        {"source_profile = b\nduration_seconds = 43201\n", -EINVAL, "from 900 to 43200"},
+        {"source_profile = b\nduration_seconds = 4294968196\n", -EINVAL, "from 900 to 43200"},
+        {"source_profile = b\nduration_seconds = 1h\n", -EINVAL, "duration_seconds = 1h"},
+        {"source_profile = b\nmfa_serial = arn:m\n", -EACCES, "'a' has an mfa_serial"},
+        {"source_profile = none\n", -EACCES, "there is no profile 'none'"},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char config[512];
-        snprintf(config, sizeof config,
-                 BASE "[profile a]\nrole_arn = " ARN("r") "\nsource_profile = base\n"
-                                                          "duration_seconds = %s\n",
-                 durations[i]);
-        start(f, config);
-        expect_error(f, -EINVAL, "from 900 to 43200");
+        snprintf(config, sizeof config, "[profile a]\nrole_arn = arn:a\n%s[profile b]\n" KEYS("B"),
+                 cases[i].settings);
+        start(f, "a", config);
+        expect_fault(f, cases[i].err, cases[i].told);
     }
     assert_int_equal(server_asked(&f->server), 0);
 }
 
-static void circles_are_found(void **state) {
+static void reads_the_settings_of_now(void **state) {
     struct fixture *f = *state;
-    start(f, "[profile a]\nrole_arn = " ARN("a") "\nsource_profile = b\n"
-                                                 "[profile b]\nrole_arn = " ARN(
-                                                     "b") "\nsource_profile = a\n");
-    expect_error(f, -EINVAL, "'a', 'b', 'a' goes in a circle");
-    char config[2048] = "";
-    for (int i = 0; i < 12; i++)
-        sprintf(config + strlen(config),
-                "[profile %c]\nrole_arn = " ARN("r") "\nsource_profile = %c\n", 'a' + i, 'b' + i);
-    start(f, config);
-    expect_error(f, -EINVAL, "more than 8");
+    start(f, "a", "[profile a]\n" KEYS("A"));
+    assert_int_equal(credentials_get(f->provider, &f->found, &f->fault), -ENOENT);
+    write_file(f->config, "[profile a]\nrole_arn = arn:a\nsource_profile = a\n" KEYS("A"));
+    server_answer(&f->server, "200 OK", "", ROLE("ONE"));
+    expect_key(f, "ONE");
 }
 
-static void what_STS_says_is_told(void **state) {
+static void tells_that_STS_cannot_serve(void **state) {
     struct fixture *f = *state;
-    start(f, BASE "[profile a]\nrole_arn = " ARN("r") "\nsource_profile = base\n");
-    server_answer(&f->server, "403 x", "",
-                  "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not you</Message>"
-                  "</Error></ErrorResponse>");
-    expect_error(f, -EACCES,
-                 ARN("r") " cannot be assumed: AccessDenied: not you: allow sts:Assume");
-    server_answer(&f->server, "503 x", "", "");
-    expect_error(f, -ENETDOWN, "asked again later");
-    server_add(&f->server, THEN_HANG, "%s", "");
-    expect_error(f, -ENETDOWN, "fell silent");
+    start(f, "a", "[profile a]\nrole_arn = arn:a\nsource_profile = a\n" KEYS("A"));
+    server_answer(&f->server, "403 No", "", "");
+    server_answer(&f->server, "503 Away", "", "");
+    server_add(&f->server, THEN_HANG, "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n");
+    expect_fault(f, -EACCES, "role arn:a cannot be assumed: status 403");
+    expect_fault(f, -ENETDOWN, "status 503");
+    expect_fault(f, -ENETDOWN, "fell silent");
 }
 
-static void a_token_is_read_each_time(void **state) {
+static void takes_an_endpoint_of_its_own(void **state) {
     struct fixture *f = *state;
-    f->provider = credentials_web_identity_new("eu-west-1", &f->network);
-    expect_error(f, -ENOENT, "");
-    setenv("AWS_WEB_IDENTITY_TOKEN_FILE", f->token, 1);
-    expect_error(f, -EACCES, "AWS_ROLE_ARN");
-    setenv("AWS_ROLE_ARN", ARN("pod"), 1);
-    expect_error(f, -EACCES, "it is empty");
-    write_file(f->token, "one.two/+\n");
-    server_answer(&f->server, "200 OK", "", ANSWER("AssumeRoleWithWebIdentity", "POD"));
-    expect_key(f, "POD");
-    assert_asked(&f->server, 0, "Action=AssumeRoleWithWebIdentity&");
-    assert_asked(&f->server, 0, "&WebIdentityToken=one.two%2F%2B");
-    assert_null(strcasestr(f->server.requests[0], "authorization:"));
-    write_file(f->token, "three");
-    server_answer(&f->server, "200 OK", "", ANSWER("AssumeRoleWithWebIdentity", "POD2"));
-    expect_key(f, "POD2");
-    assert_asked(&f->server, 1, "&WebIdentityToken=three");
-    unlink(f->token);
-    expect_error(f, -EACCES, f->token);
+    char url[64];
+    snprintf(url, sizeof url, "%s", getenv("AWS_ENDPOINT_URL_STS"));
+    setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1", 1);
+    setenv("AWS_ACCESS_KEY_ID", "ENV", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
+    struct credentials_role role = {.role_arn = "arn:r", .sts_endpoint = url};
+    f->provider = credentials_role_new(&role, credentials_environment_new(), &f->network);
+    /* It was copied. */
+    memset(url, 'x', strlen(url));
+    role.role_arn = NULL;
+    server_answer(&f->server, "200 OK", "", ROLE("ONE"));
+    expect_key(f, "ONE");
+    expect_asked(f, 0, "/us-east-1/sts/aws4_request");
+    assert_string_equal(f->provider->name, "role arn:r");
 }
 
-static void a_profile_may_name_a_token(void **state) {
-    struct fixture *f = *state;
-    char config[256];
-    write_file(f->token, "jwt");
-    snprintf(config, sizeof config,
-             "[profile a]\nrole_arn = " ARN("r") "\nweb_identity_token_file = %s\n", f->token);
-    start(f, config);
-    server_answer(&f->server, "200 OK", "", ANSWER("AssumeRoleWithWebIdentity", "WEB"));
-    expect_key(f, "WEB");
-}
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(a_role_is_assumed_with_its_source),
-        TEST(roles_are_chained),
+        TEST(web_identity_needs_its_variables),
+        TEST(shows_the_token_of_now),
+        TEST(refuses_token_files_that_are_none),
+        TEST(tells_what_STS_says_of_the_token),
+        TEST(a_profile_without_a_role_has_none),
+        TEST(assumes_a_role_with_another_profile),
+        TEST(assumes_a_role_with_a_role),
         TEST(a_profile_may_be_its_own_source),
-        TEST(the_environment_may_be_the_source),
-        TEST(settings_that_cannot_be),
-        TEST(circles_are_found),
-        TEST(what_STS_says_is_told),
-        TEST(a_token_is_read_each_time),
-        TEST(a_profile_may_name_a_token),
+        TEST(keys_of_a_source_come_before_its_role),
+        TEST(names_the_profiles_of_a_circle),
+        TEST(goes_eight_roles_deep),
+        TEST(takes_credential_sources),
+        TEST(shows_a_profiles_token),
+        TEST(refuses_settings_that_cannot_be),
+        TEST(reads_the_settings_of_now),
+        TEST(tells_that_STS_cannot_serve),
+        TEST(takes_an_endpoint_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
