@@ -4,6 +4,7 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <openssl/crypto.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,7 +79,11 @@ static void clear_texts(cJSON *object) {
 int credentials_json_parse(const char *text, size_t len, struct credentials *ret) {
     if (len > CREDENTIALS_JSON_MAX)
         return -EPROTO;
+    /* cJSON notes where it failed in one place for all threads. */
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&lock);
     cJSON *object = cJSON_ParseWithLength(text, len);
+    pthread_mutex_unlock(&lock);
     if (!object)
         return -EPROTO;
     int err = cJSON_IsObject(object) ? read_object(object, ret) : -EPROTO;

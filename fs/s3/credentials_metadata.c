@@ -20,7 +20,8 @@ struct metadata {
     struct credentials_provider base;
     const struct credentials_network *network;
     pthread_mutex_t lock;
-    int64_t absent_until; /* of CLOCK_MONOTONIC; under the lock */
+    int64_t absent_until; /* of CLOCK_MONOTONIC; under the lock, as the next */
+    bool answered;        /* once: then it is no machine without such a service */
 };
 
 /* An exchange with the service. */
@@ -147,13 +148,14 @@ static bool is_absent(struct metadata *metadata) {
 }
 
 /* Where there is no such service, that is no error, and not found out anew for a while. */
-static int note_absence(struct metadata *metadata, int err) {
-    if (err != -ENETDOWN)
-        return err;
+static int note_end(struct metadata *metadata, int err) {
     pthread_mutex_lock(&metadata->lock);
-    metadata->absent_until = monotonic_s() + ABSENT_S;
+    metadata->answered |= err == 0;
+    bool absent = err == -ENETDOWN && !metadata->answered;
+    if (absent)
+        metadata->absent_until = monotonic_s() + ABSENT_S;
     pthread_mutex_unlock(&metadata->lock);
-    return -ENOENT;
+    return absent ? -ENOENT : err;
 }
 
 static int get(struct credentials_provider *base, struct credentials *ret, struct fault *fault) {
@@ -166,7 +168,7 @@ static int get(struct credentials_provider *base, struct credentials *ret, struc
     buf_init(&visit.token_line, 2 * TOKEN_MAX);
     int err = take(&visit, ret, fault);
     buf_free_secret(&visit.token_line);
-    return note_absence(metadata, err);
+    return note_end(metadata, err);
 }
 
 static void free_provider(struct credentials_provider *base) {

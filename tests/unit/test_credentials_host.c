@@ -269,6 +269,19 @@ static void no_instance_is_found_out_once(void **state) {
     assert_int_equal(server_asked(&f->server), 1);
 }
 
+/* What answered once is not taken for absent: trying again will help. */
+static void an_instance_may_be_silent_for_a_while(void **state) {
+    struct fixture *f = *state;
+    start_metadata(f);
+    server_answer(&f->server, "200 OK", "", "TOKEN");
+    server_answer(&f->server, "200 OK", "", "role");
+    server_answer(&f->server, "200 OK", "", WHOLE);
+    server_add(&f->server, THEN_HANG, "%s", "");
+    expect_whole(f);
+    assert_int_equal(get(f), -ENETDOWN);
+    assert_said(f, "fell silent");
+}
+
 static void an_instance_is_left_alone_where_told_to(void **state) {
     struct fixture *f = *state;
     start_metadata(f);
@@ -329,6 +342,7 @@ int main(void) {
         TEST(an_instance_may_have_no_role),
         TEST(an_instance_may_refuse),
         TEST(no_instance_is_found_out_once),
+        TEST(an_instance_may_be_silent_for_a_while),
         TEST(an_instance_is_left_alone_where_told_to),
         TEST(a_process_is_run),
         TEST(a_process_may_fail),
