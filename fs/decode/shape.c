@@ -69,6 +69,13 @@ static const struct json_key info_key = JSON_KEY("additionalInfo");
 static const struct json_key unusual_key = JSON_KEY("unusual");
 static const struct json_key severity_keys[] = {JSON_KEY("description"), JSON_KEY("score")};
 
+/* Members to look for; names are told apart by a bit of 64 first, since most are none of these. */
+struct wanted {
+    const struct json_key *keys;
+    size_t count;
+    uint64_t bits; /* of the keys */
+};
+
 struct found {
     uint32_t member; /* 0: there is none */
     struct message_value value;
@@ -77,8 +84,10 @@ struct found {
 struct shaper {
     struct json json;
     struct message message;
-    struct buf source; /* the event's own, without every "aws." */
-    struct buf picked; /* of an event too large for a tree, what is shaped in its place */
+    struct wanted members; /* member_keys */
+    struct wanted summary; /* summary_keys */
+    struct buf source;     /* the event's own, without every "aws." */
+    struct buf picked;     /* of an event too large for a tree, what is shaped in its place */
     /* The event under way: */
     const struct shape_origin *origin;
     uint32_t detail;
@@ -88,10 +97,23 @@ struct shaper {
     struct message_value address;     /* what becomes a member of its own */
 };
 
+static uint64_t name_bit(const void *name, size_t len) {
+    return len ? UINT64_C(1) << ((*(const uint8_t *)name + 7 * len) & 63) : 0;
+}
+
+static struct wanted want(const struct json_key *keys, size_t count) {
+    struct wanted wanted = {.keys = keys, .count = count};
+    for (size_t i = 0; i < count; i++)
+        wanted.bits |= name_bit(keys[i].name, keys[i].len);
+    return wanted;
+}
+
 struct shaper *shaper_new(void) {
     struct shaper *shaper = calloc(1, sizeof *shaper);
     if (!shaper)
         return NULL;
+    shaper->members = want(member_keys, MEMBER_COUNT);
+    shaper->summary = want(summary_keys, SUMMARY_COUNT);
     buf_init(&shaper->source, SHAPE_LINE_MAX + 1);
     buf_init(&shaper->picked, 8 * PICK_MAX);
     return shaper;
@@ -108,28 +130,33 @@ void shaper_free(struct shaper *shaper) {
 
 /* --- What the event holds --------------------------------------------------------------------- */
 
-/* Names are told apart by this bit of 64 first, since most are none of those looked for. */
-static uint64_t name_bit(const void *name, size_t len) {
-    return len ? UINT64_C(1) << ((*(const uint8_t *)name + 7 * len) & 63) : 0;
+static bool may_be_wanted(const struct json *json, uint32_t member, const struct wanted *wanted) {
+    const struct json_node *node = &json->nodes[member];
+    return node->flags & JSON_NAME_ESCAPED ||
+           wanted->bits & name_bit(json->text + node->name, node->name_len);
 }
 
+/* The keys' members; a name is only one of them. */
 static void find_members(const struct json *json, struct message_value object,
-                         const struct json_key *keys, size_t count, struct found *ret) {
+                         const struct wanted *wanted, struct found *ret) {
     struct message_frame frame = message_enter(json, object);
     struct message_value value;
-    uint64_t bits = 0;
-    memset(ret, 0, count * sizeof *ret);
-    for (size_t i = 0; i < count; i++)
-        bits |= name_bit(keys[i].name, keys[i].len);
+    memset(ret, 0, wanted->count * sizeof *ret);
     while (message_advance(json, &frame, &value)) {
-        const struct json_node *member = &json->nodes[frame.member];
-        if (!(member->flags & JSON_NAME_ESCAPED) &&
-            !(bits & name_bit(json->text + member->name, member->name_len)))
+        if (!may_be_wanted(json, frame.member, wanted))
             continue;
-        for (size_t i = 0; i < count; i++)
-            if (json_name_is(json, frame.member, &keys[i]))
-                ret[i] = (struct found){frame.member, value};
+        size_t i = 0;
+        while (i < wanted->count && !json_name_is(json, frame.member, &wanted->keys[i]))
+            i++;
+        if (i < wanted->count)
+            ret[i] = (struct found){frame.member, value};
     }
+}
+
+static void find_few(const struct json *json, struct message_value object,
+                     const struct json_key *keys, size_t count, struct found *ret) {
+    const struct wanted wanted = want(keys, count);
+    find_members(json, object, &wanted, ret);
 }
 
 static enum json_kind kind_of(const struct json *json, struct message_value value) {
@@ -147,8 +174,12 @@ static bool text_is(struct json_text text, const char *is) {
 /* --- The source ------------------------------------------------------------------------------- */
 
 /* The string as what it stands for; no more of it than a line can hold. */
-static int decode(struct json_text text, struct buf *ret) {
+static int decode(const struct json *json, uint32_t string, struct buf *ret) {
+    const struct json_node *node = &json->nodes[string];
+    struct json_text text = text_of(json, string);
     int err = 0;
+    if (!(node->flags & JSON_ESCAPED))
+        return buf_append(ret, text.at, node->len < ret->limit ? node->len : ret->limit);
     for (int next; !err && ret->len < ret->limit && (next = json_text_next(&text)) >= 0;) {
         uint8_t byte = (uint8_t)next;
         err = buf_append(ret, &byte, 1);
@@ -176,7 +207,7 @@ static int read_source(struct shaper *shaper) {
     shaper->has_source = source && json->nodes[source].kind == JSON_STRING;
     if (!shaper->has_source)
         return 0;
-    int err = decode(text_of(json, source), &shaper->source);
+    int err = decode(json, source, &shaper->source);
     if (!err)
         remove_prefixes(&shaper->source);
     return err;
@@ -186,7 +217,7 @@ static bool is_macie(const struct shaper *shaper) {
     const struct json *json = &shaper->json;
     struct message_value own = shaper->found[SOURCE].value;
     if (shaper->has_source)
-        return text_is(json_text_of(shaper->source.at, shaper->source.len), "macie");
+        return shaper->source.len == 5 && memcmp(shaper->source.at, "macie", 5) == 0;
     return kind_of(json, own) == JSON_STRING && text_is(text_of(json, own.node), "macie");
 }
 
@@ -250,10 +281,10 @@ static void wrap_unusual(struct json *json, struct message_value service) {
     struct found info, unusual;
     if (kind_of(json, service) != JSON_OBJECT)
         return;
-    find_members(json, service, &info_key, 1, &info);
+    find_few(json, service, &info_key, 1, &info);
     if (kind_of(json, info.value) != JSON_OBJECT)
         return;
-    find_members(json, info.value, &unusual_key, 1, &unusual);
+    find_few(json, info.value, &unusual_key, 1, &unusual);
     if (!unusual.member)
         return;
     wrap(json, unusual.value);
@@ -275,11 +306,12 @@ static void mark_call(struct json *json, struct message_value call) {
     }
 }
 
-static void mark_summary(struct json *json, struct message_value summary) {
+static void mark_summary(struct shaper *shaper, struct message_value summary) {
+    struct json *json = &shaper->json;
     struct found found[SUMMARY_COUNT];
     if (kind_of(json, summary) != JSON_OBJECT)
         return;
-    find_members(json, summary, summary_keys, SUMMARY_COUNT, found);
+    find_members(json, summary, &shaper->summary, found);
     has_marks(json, summary);
     for (size_t i = 0; i < KEYED_COUNT; i++)
         if (kind_of(json, found[i].value) == JSON_OBJECT)
@@ -301,7 +333,7 @@ static int take_steps(struct shaper *shaper) {
     if (!shaper->detail || json->nodes[shaper->detail].kind != JSON_OBJECT)
         return SHAPE_SKIPPED;
     struct message_value detail = {shaper->detail, false};
-    find_members(json, detail, member_keys, MEMBER_COUNT, found);
+    find_members(json, detail, &shaper->members, found);
     int err = read_source(shaper);
     if (err)
         return err;
@@ -312,7 +344,7 @@ static int take_steps(struct shaper *shaper) {
     wrap_unusual(json, found[SERVICE].value);
     if (is_macie(shaper)) {
         take_out(shaper, TRIGGER);
-        mark_summary(json, found[SUMMARY].value);
+        mark_summary(shaper, found[SUMMARY].value);
     }
     return 0;
 }
@@ -402,7 +434,7 @@ static void write_bare_severity(struct shaper *shaper, struct message_value seve
     struct message *message = &shaper->message;
     struct found found[2];
     message_literal(message, "\"severity\":{");
-    find_members(&shaper->json, severity, severity_keys, 2, found);
+    find_few(&shaper->json, severity, severity_keys, 2, found);
     for (size_t i = 0; i < 2; i++)
         write_bare_member(shaper, &severity_keys[i], found[i].value);
     if (message->at[message->len - 1] == ',')
