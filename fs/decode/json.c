@@ -216,17 +216,18 @@ static const uint8_t *close_value(struct json *json, const uint8_t *at) {
 }
 
 IN_LOOP const uint8_t *take_string(struct json *json, uint32_t index, const uint8_t *at) {
-    bool escaped;
+    enum json_escapes escapes;
     const uint8_t *start = at + 1;
-    const uint8_t *quote = json_text_end(start, json->end, &escaped);
+    const uint8_t *quote = json_text_end(start, json->end, &escapes);
     if (!quote)
         return fail(json, -EBADMSG);
     struct json_node *node = &json->nodes[index];
     node->kind = JSON_STRING;
     node->at = (uint32_t)(start - json->text);
     node->len = (uint32_t)(quote - start);
-    if (escaped) {
-        bool broken = json_text_broken(json_text_of(start, node->len));
+    if (escapes) {
+        bool broken =
+            escapes == JSON_ESCAPES_UNICODE && json_text_broken(json_text_of(start, node->len));
         node->flags |= JSON_ESCAPED | (broken ? JSON_REWRITE : 0);
     }
     return quote + 1;
@@ -326,16 +327,17 @@ IN_LOOP const uint8_t *take_value(struct json *json, uint32_t index, const uint8
 /* The name whose quote is next, and the colon behind it. */
 IN_LOOP const uint8_t *take_name(struct json *json, struct json_open *open, uint32_t index,
                                  const uint8_t *at) {
-    bool escaped;
+    enum json_escapes escapes;
     const uint8_t *start = at + 1;
-    const uint8_t *quote = json_text_end(start, json->end, &escaped);
+    const uint8_t *quote = json_text_end(start, json->end, &escapes);
     if (!quote)
         return fail(json, -EBADMSG);
     struct json_node *node = &json->nodes[index];
     node->name = (uint32_t)(start - json->text);
     node->name_len = (uint32_t)(quote - start);
-    if (escaped) {
-        bool broken = json_text_broken(json_text_of(start, node->name_len));
+    if (escapes) {
+        bool broken = escapes == JSON_ESCAPES_UNICODE &&
+                      json_text_broken(json_text_of(start, node->name_len));
         node->flags |= JSON_NAME_ESCAPED | (broken ? JSON_NAME_BROKEN : 0);
         open->escaped = true;
     }

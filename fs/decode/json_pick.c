@@ -15,11 +15,11 @@ static int next_byte(struct picker *picker) {
 }
 
 static int take_text(struct picker *picker, struct json_text *ret) {
-    bool escaped;
+    enum json_escapes escapes;
     if (next_byte(picker) != '"')
         return -EBADMSG;
     const uint8_t *start = picker->at + 1;
-    const uint8_t *quote = json_text_end(start, picker->end, &escaped);
+    const uint8_t *quote = json_text_end(start, picker->end, &escapes);
     if (!quote)
         return -EBADMSG;
     *ret = json_text_of(start, (size_t)(quote - start));

@@ -16,22 +16,39 @@ static bool is_hex(uint8_t byte) {
     return (byte >= '0' && byte <= '9') || ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'f');
 }
 
-/* The bytes of the escape at `at`; 0 where it is none. */
-static size_t check_escape(const uint8_t *at, const uint8_t *end) {
-    if (end - at < 2)
-        return 0;
-    if (at[1] != 'u')
-        return at[1] != '\0' && strchr("\"\\/bfnrt", at[1]) ? 2 : 0;
-    if (end - at < UNICODE_ESCAPE)
-        return 0;
-    return is_hex(at[2]) && is_hex(at[3]) && is_hex(at[4]) && is_hex(at[5]) ? UNICODE_ESCAPE : 0;
+static bool is_unicode(const uint8_t *at, const uint8_t *end) {
+    return end - at >= UNICODE_ESCAPE && is_hex(at[2]) && is_hex(at[3]) && is_hex(at[4]) &&
+           is_hex(at[5]);
 }
 
-const uint8_t *json_skip_escaped(const uint8_t *at, const uint8_t *end) {
+/* The bytes of the escape at `at`; 0 where it is none. */
+static size_t check_escape(const uint8_t *at, const uint8_t *end) {
+    switch (end - at < 2 ? '\0' : at[1]) {
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't':
+        return 2;
+    case 'u':
+        return is_unicode(at, end) ? UNICODE_ESCAPE : 0;
+    default:
+        return 0;
+    }
+}
+
+const uint8_t *json_skip_escaped(const uint8_t *at, const uint8_t *end,
+                                 enum json_escapes *ret_escapes) {
+    *ret_escapes = JSON_ESCAPES_PLAIN;
     while (at < end && *at == '\\') {
         size_t len = check_escape(at, end);
         if (len == 0)
             return NULL;
+        if (len == UNICODE_ESCAPE)
+            *ret_escapes = JSON_ESCAPES_UNICODE;
         at = json_skip_plain(at + len, end);
     }
     return at;

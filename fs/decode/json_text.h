@@ -63,20 +63,24 @@ static inline const uint8_t *json_skip_plain(const uint8_t *at, const uint8_t *e
     return at;
 }
 
+/* What escapes a string has: only \uXXXX (UNICODE) can be half a surrogate pair. */
+enum json_escapes { JSON_ESCAPES_NONE, JSON_ESCAPES_PLAIN, JSON_ESCAPES_UNICODE };
+
 /* The same where an escape stands at `at`: behind that one and all others; NULL where one is none.
  */
-const uint8_t *json_skip_escaped(const uint8_t *at, const uint8_t *end);
+const uint8_t *json_skip_escaped(const uint8_t *at, const uint8_t *end,
+                                 enum json_escapes *ret_escapes);
 
 /*
  * Where the quote stands that ends the string whose bytes begin at `at`; NULL where none does, a
- * control character comes before it, or an escape is none. `*ret_escaped`: there are escapes.
+ * control character comes before it, or an escape is none.
  */
 static inline const uint8_t *json_text_end(const uint8_t *at, const uint8_t *end,
-                                           bool *ret_escaped) {
+                                           enum json_escapes *ret_escapes) {
     at = json_skip_plain(at, end);
-    *ret_escaped = at < end && *at == '\\';
-    if (*ret_escaped)
-        at = json_skip_escaped(at, end);
+    *ret_escapes = JSON_ESCAPES_NONE;
+    if (at < end && *at == '\\')
+        at = json_skip_escaped(at, end, ret_escapes);
     return at && at < end && *at == '"' ? at : NULL;
 }
 
