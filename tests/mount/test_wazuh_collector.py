@@ -53,14 +53,19 @@ def place(request):
     return begun(request.getfixturevalue({"file": "local", "s3": "remote"}[request.param]))
 
 
-@pytest.fixture(params=["file", "s3"])
+@pytest.fixture(params=["file", "s3", "real"])
 def timed(request, folder):
-    """A store that tells the time of a clock, and that clock: a folder, and the fault server, which
-    unlike the real one believes any time."""
+    """A store and a clock that the daemon believes in: a folder and the fault server, which tell
+    objects the time of that clock, and the real server, which dates them by its own. There the
+    daemon's clock runs ahead, and it dates its requests by the server's."""
     if request.param == "file":
         return request.getfixturevalue("local"), request.getfixturevalue("clock")
-    server = request.getfixturevalue("fault_server")
-    return begun(stores.Faulty(server)), FakeClock(folder, server)
+    if request.param == "s3":
+        server = request.getfixturevalue("fault_server")
+        return begun(stores.Faulty(server)), FakeClock(folder, server)
+    clock = FakeClock(folder)
+    clock.set(time.time())
+    return begun(request.getfixturevalue("remote")), clock
 
 
 def an_event(number, text=""):
@@ -94,6 +99,17 @@ def test_a_first_start_with_24_hours_waiting(ratio, local, make_mount, collect, 
     mount = make_mount(local, QUICK if quick else {"poll": 0.1})
     collector = collect(location(mount), **({} if quick else {"rate": 500}))
     ledger.wait_for_collector(collector)
+
+
+def test_a_first_start_with_24_hours_of_the_stream_waiting(remote, make_mount, collect, rng):
+    """On the real server."""
+    ledger = Ledger(begun(remote))
+    now = int(time.time())
+    for hours in range(24):
+        ledger.put(corpus.delivery(rng, hour_of(now - hours * HOUR)))
+        ledger.put(numbered(rng, hour_of(now - hours * HOUR), 1000 * hours, 100))
+    mount = make_mount(remote, QUICK)
+    ledger.wait_for_collector(collect(location(mount)))
 
 
 def test_20000_events_in_one_object(place, make_mount, collect, rng, hour):
