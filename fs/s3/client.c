@@ -25,7 +25,8 @@ struct target {
 struct attempt {
     const struct s3_call *call;
     struct target *target;
-    bool corrected; /* the server told where, or when, to ask instead */
+    int64_t clock_ahead; /* by which it was dated */
+    bool corrected;      /* the server told where, or when, to ask instead */
     enum try_end end;
     unsigned retry_after_s;
     bool sent;    /* the sink has got bytes */
@@ -160,8 +161,9 @@ static int get_credentials(struct s3_client *client, struct credentials *ret, st
 }
 
 /* Makes the header lines of a try; of one that needs no credentials too. */
-static int make_headers(struct s3_client *client, const struct attempt *attempt,
-                        struct s3_headers *ret, struct fault *fault) {
+static int make_headers(struct s3_client *client, struct attempt *attempt, struct s3_headers *ret,
+                        struct fault *fault) {
+    attempt->clock_ahead = atomic_load(&client->clock_ahead);
     const struct config *config = client->config;
     const struct s3_address *address = attempt->target->address;
     const struct s3_get get = {.host = address->host,
@@ -171,7 +173,7 @@ static int make_headers(struct s3_client *client, const struct attempt *attempt,
                                .if_match = attempt->call->if_match,
                                .requester_pays = config->requester_pays,
                                .expected_owner = config->expected_bucket_owner,
-                               .now = time(NULL) + (time_t)atomic_load(&client->clock_ahead)};
+                               .now = time(NULL) + (time_t)attempt->clock_ahead};
     struct credentials credentials = {0};
     int err = client->credentials ? get_credentials(client, &credentials, fault) : 0;
     if (err)
@@ -232,11 +234,12 @@ static bool move(struct s3_client *client, const struct s3_address *from, const 
     return moved;
 }
 
-/* Dates requests by the server's clock. False where that is this machine's. */
-static bool set_clock(struct s3_client *client, int64_t date) {
+/* Dates requests by the server's clock. False where this one was; others may have been told first.
+ */
+static bool set_clock(struct s3_client *client, const struct attempt *attempt, int64_t date) {
     int64_t ahead = date - (int64_t)time(NULL);
-    int64_t before = atomic_exchange(&client->clock_ahead, ahead);
-    int64_t change = ahead - before;
+    int64_t change = ahead - attempt->clock_ahead;
+    atomic_store(&client->clock_ahead, ahead);
     return change > CLOCK_SLACK_S || change < -CLOCK_SLACK_S;
 }
 
@@ -246,7 +249,8 @@ static bool correct(struct s3_client *client, const struct attempt *attempt,
     char region[64];
     if (s3_refusal_moves(answer, region, sizeof region))
         return move(client, attempt->target->address, region);
-    return answer->date && s3_refusal_is_of_clock(answer) && set_clock(client, answer->date);
+    return answer->date && s3_refusal_is_of_clock(answer) &&
+           set_clock(client, attempt, answer->date);
 }
 
 static int judge(struct s3_client *client, struct attempt *attempt,

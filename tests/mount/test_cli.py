@@ -212,7 +212,10 @@ def test_a_clock_that_is_off_is_made_up_for(faulty, fault_server, make_mount, rn
     fault_server.clock_skew = skew
     mount = make_mount(faulty)
     assert_same(corpus.expected_log(deliveries), mount.read(old_hour))
-    assert fault_server.refused_dates == 2, "one of the process that mounts, one of that which serves"
+    # The first requests of the process that mounts, and of the one that serves, are refused; those
+    # that are out when it learns of the difference are sent again as well.
+    assert 2 <= fault_server.refused_dates <= 10
+    assert mount.status()["failures"] == 0
 
 
 @pytest.mark.parametrize("status, code", [(301, "PermanentRedirect"), (307, "TemporaryRedirect")])
