@@ -14,6 +14,9 @@
 /* Differences of clocks that S3 does not mind, and that its answers' travel may make. */
 #define CLOCK_SLACK_S 60
 
+/* Of one call: a few moves, and a clock. */
+#define CORRECTIONS_MAX (S3_MOVES_MAX + 1)
+
 /* Where a call goes: the same for all its tries, unless the bucket is found to be elsewhere. */
 struct target {
     const struct s3_address *address;
@@ -27,6 +30,7 @@ struct attempt {
     struct target *target;
     int64_t clock_ahead; /* by which it was dated */
     bool corrected;      /* the server told where, or when, to ask instead */
+    unsigned corrections;
     enum try_end end;
     unsigned retry_after_s;
     bool sent;    /* the sink has got bytes */
@@ -263,7 +267,9 @@ static int judge(struct s3_client *client, struct attempt *attempt,
     }
     struct s3_resource resource = call->resource;
     resource.region = attempt->target->address->region;
-    attempt->corrected = correct(client, attempt, answer);
+    /* A server that says so of each answer does not lead us on for ever. */
+    attempt->corrected = attempt->corrections < CORRECTIONS_MAX && correct(client, attempt, answer);
+    attempt->corrections += attempt->corrected;
     attempt->end = s3_refusal_passes(answer) ? TRY_BUSY : TRY_DONE;
     attempt->retry_after_s = answer->retry_after_s;
     return s3_refusal_explain(answer, &resource, fault);
@@ -329,9 +335,10 @@ static int aim(struct s3_client *client, struct attempt *attempt, struct fault *
 
 static int call_target(struct s3_client *client, struct attempt *attempt, struct fault *fault) {
     for (unsigned tries = 1;;) {
-        int err = admit(client, fault);
+        int err = aim(client, attempt, fault);
+        /* Who was admitted has to tell how it ended, so that comes last. */
         if (!err)
-            err = aim(client, attempt, fault);
+            err = admit(client, fault);
         if (err)
             return err;
         err = try_once(client, attempt, fault);

@@ -291,6 +291,19 @@ static void dates_requests_by_the_servers_clock(void **state) {
     assert_int_equal(server_asked(&f->server), 3);
 }
 
+/* A server whose clock is another each time is not asked for ever. */
+static void is_not_led_on_by_a_wild_clock(void **state) {
+    struct fixture *f = *state;
+    for (int year = 2030; year < 2042; year++) {
+        char date[64];
+        snprintf(date, sizeof date, "date: Sat, 03 Jan %d 04:05:06 GMT\r\n", year);
+        server_answer(&f->server, "403 x", date, ERROR("RequestTimeTooSkewed"));
+    }
+    assert_int_equal(list(f), -EACCES);
+    assert_said(f, "clock");
+    assert_int_equal(server_asked(&f->server), 5);
+}
+
 static void asks_without_credentials_where_told_to(void **state) {
     struct fixture *f = *state;
     f->config.no_sign = true;
@@ -521,6 +534,7 @@ int main(void) {
         TEST(moves_a_few_times_at_most),
         TEST(does_not_go_to_what_is_no_region),
         TEST(dates_requests_by_the_servers_clock),
+        TEST(is_not_led_on_by_a_wild_clock),
         TEST(asks_without_credentials_where_told_to),
         TEST(tells_who_pays_and_whose_bucket_it_is),
         TEST(refuses_what_is_no_listing),
