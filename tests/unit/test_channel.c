@@ -413,7 +413,7 @@ static void a_request_that_kills_is_given_up(void **state) {
     for (int i = 0; i < 3; i++) {
         struct fuse_out_header header = answer(kernel, &body, sizeof body);
         assert_true(header.unique == 10 || header.unique == 12 || header.unique == 14);
-        /* The second may have been out at each death as well. */
+        /* Who was out at that many deaths is given up, and the second may have been. */
         if (header.unique != 12)
             assert_int_equal(header.error, header.unique == 10 ? -EIO : 0);
         answered |= 1u << header.unique;
@@ -438,9 +438,14 @@ static void a_waiting_request_leaves_a_reader(void **state) {
     expect_init_answer(kernel);
     await_count(&kernel->board->waiting, 2 * many);
     atomic_store(&kernel->board->released, true);
-    for (unsigned i = 0; i < many; i++) {
+    for (unsigned left = many; left > 0;) {
         struct fuse_attr_out body;
-        assert_int_equal(answer(kernel, &body, sizeof body).error, 0);
+        struct fuse_out_header header = answer(kernel, &body, sizeof body);
+        /* Who was killed right behind its answer gives it once more: the kernel shrugs. */
+        if (header.unique == 1000)
+            continue;
+        assert_int_equal(header.error, 0);
+        left--;
     }
     await_idle_threads(kernel->server);
 }
