@@ -2,6 +2,7 @@
 #include <maciefs/config.h>
 #include <maciefs/keeper.h>
 #include <maciefs/report.h>
+#include <maciefs/s3.h>
 #include <maciefs/serve.h>
 #include <maciefs/source.h>
 #include <maciefs/store.h>
@@ -99,6 +100,16 @@ static int act(const struct config *config, struct fault *fault) {
     return 0;
 }
 
+/* What the user can paste where rights are given. Without memory the sentence has to do. */
+static void show_policy(const struct config *config, const struct fault *denial) {
+    struct buf policy;
+    buf_init(&policy, 64 << 10);
+    const char *text = s3_policy_render(config, denial, &policy) == 0 ? buf_str(&policy) : NULL;
+    if (text)
+        fprintf(stderr, "The least policy that a mount needs:\n%s", text);
+    buf_free(&policy);
+}
+
 int main(int argc, char **argv) {
     struct config config = {0};
     struct fault fault = {.text = ""};
@@ -112,6 +123,8 @@ int main(int argc, char **argv) {
         err = act(&config, &fault);
     if (err)
         fprintf(stderr, "maciefs: %s\n", fault.text);
+    if (err && fault.denied)
+        show_policy(&config, &fault);
     config_free(&config);
     return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -10,6 +10,7 @@ int fault_set(struct fault *fault, int err, const char *format, ...) {
     va_start(args, format);
     vsnprintf(fault->text, sizeof fault->text, format, args);
     va_end(args);
+    fault->denied = false;
     /* Texts quote keys and answers of servers, which must not steer a terminal or forge a log line.
      */
     for (char *c = fault->text; *c; c++)

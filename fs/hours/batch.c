@@ -11,6 +11,10 @@
 #define COMMIT_BYTES (64u << 20)
 #define COMMIT_OBJECTS 4096
 
+/* Objects of one batch that could not be fetched and are each told of; of more, how many they are.
+ */
+#define REFUSED_TOLD_MAX 8
+
 enum item_state { ITEM_QUEUED, ITEM_FETCHED, ITEM_FAILED };
 
 struct item {
@@ -37,6 +41,7 @@ struct batch {
     uint64_t bytes; /* written and not committed */
     size_t objects; /* likewise */
     bool used_disk; /* bytes were written, so there was room */
+    size_t refused; /* objects that could not be fetched, and of which that is news */
     int err;        /* ends the batch */
     struct fault fault;
 };
@@ -158,18 +163,33 @@ static void fail(struct batch *batch, int err, const struct fault *fault) {
     pthread_mutex_unlock(&batch->hours->lock);
 }
 
-/*
- * An object that is gone or was replaced since it was listed is the next listing's affair; one that
- * is listed again as it was, and again not to be had, is not.
- */
 static void leave_for_later(struct batch *batch, struct item *item, int err,
                             const struct fault *fault) {
     struct hours *hours = batch->hours;
-    bool again = refused_add(hours, &item->object);
-    if (!again && (err == -ENOENT || err == -ESTALE))
+    bool gone = err == -ENOENT || err == -ESTALE;
+    enum refused_news news = refused_add(hours, &item->object, gone);
+    if (news == REFUSED_QUIETLY)
         return;
     atomic_fetch_add(&hours->options.counters->failures, 1);
-    hours_tell_once(hours, REPORT_ERROR, fault->text);
+    if (news != REFUSED_NEWS)
+        return;
+    pthread_mutex_lock(&hours->lock);
+    bool few = ++batch->refused <= REFUSED_TOLD_MAX;
+    pthread_mutex_unlock(&hours->lock);
+    if (few)
+        hours_tell_once(hours, REPORT_ERROR, fault->text);
+}
+
+static void tell_refused(const struct batch *batch) {
+    char path[HOUR_PATH_LEN + 1];
+    if (batch->refused <= REFUSED_TOLD_MAX)
+        return;
+    hour_path(batch->options.hour, HOUR_DEPTH, path);
+    batch->hours->options.tell(REPORT_ERROR,
+                               "%zu more objects of %s could not be fetched; as the others, they "
+                               "are tried again from time "
+                               "to time",
+                               batch->refused - REFUSED_TOLD_MAX, path);
 }
 
 static enum item_state fetch_item(struct batch *batch, struct item *item) {
@@ -277,6 +297,7 @@ static void finish(struct batch *batch) {
         hours_disk_result(hours, err);
     else if (err && !is_away(err) && err != -ECANCELED && err != -ENODATA)
         hours_tell_once(hours, REPORT_ERROR, fault.text);
+    tell_refused(batch);
     batch_cancel(batch);
     if (hours->options.follower.grown)
         hours->options.follower.grown(hours->options.follower.ctx, options.hour);

@@ -7,8 +7,11 @@
 #include <maciefs/hours.h>
 #include <pthread.h>
 
-/* Objects that could not be fetched; the oldest gives way. */
-#define REFUSED_MAX 256
+/* Objects that could not be fetched: in sets by their digest, as a day of archived ones is
+ * thousands, and each is looked up at every poll. In a set that is full, the one that is due first
+ * gives way. */
+#define REFUSED_SETS 4096
+#define REFUSED_WAYS 8
 
 /* How long the watcher leaves such an object alone: at first, and at most; it doubles each time. */
 #define REFUSED_FIRST_MS 1000
@@ -39,12 +42,12 @@ struct hours {
     bool away;         /* the source did not answer last time */
     int64_t away_when; /* monotonic ms */
     bool full;         /* the disk was, last time */
-    struct {
-        uint64_t digest;
-        int64_t pause; /* ms */
-        int64_t until; /* monotonic ms */
-    } refused[REFUSED_MAX];
-    unsigned refused_next;
+    struct refused {
+        uint64_t digest; /* 0: none */
+        int64_t until;   /* monotonic ms */
+        int32_t pause;   /* ms */
+        bool told;
+    } refused[REFUSED_SETS][REFUSED_WAYS];
     struct {
         uint64_t digest;
         int64_t until;
@@ -115,8 +118,18 @@ void batch_cancel(struct batch *batch);
 /* -- refused.c: objects to leave alone for a while
  * ------------------------------------------------- */
 
-/* Notes that it could not be fetched. Returns whether that was noted before. */
-bool refused_add(struct hours *hours, const struct object *object);
+enum refused_news {
+    REFUSED_QUIETLY, /* it may have been replaced since it was listed, for all that is known */
+    REFUSED_NEWS,    /* to be told */
+    REFUSED_AGAIN,   /* was told */
+};
+
+/*
+ * Notes that it could not be fetched, as it is gone or other than it was listed, or for another
+ * reason. One that is gone once is the next listing's affair; one that is listed again as it was,
+ * and again not to be had, is not.
+ */
+enum refused_news refused_add(struct hours *hours, const struct object *object, bool gone);
 bool refused_now(struct hours *hours, const struct object *object);
 
 /* -- news.c: what the disk and the source do, told when it changes --------------------------------

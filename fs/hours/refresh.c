@@ -23,7 +23,7 @@ static void end_restore(void *ctx, int err) {
     char path[HOUR_PATH_LEN + 1];
     struct object object = object_of_hour(job->hour, path);
     if (err)
-        refused_add(job->hours, &object);
+        refused_add(job->hours, &object, false);
     job_end(job, err);
 }
 

@@ -8,32 +8,56 @@ static uint64_t digest_of(const struct object *object) {
     return (digest.key[0] ^ digest.etag) | 1; /* 0 is no digest */
 }
 
-bool refused_add(struct hours *hours, const struct object *object) {
+/* Its entry, or NULL; the lock is held. */
+static struct refused *find(struct hours *hours, uint64_t digest) {
+    struct refused *set = hours->refused[digest / 2 % REFUSED_SETS];
+    for (unsigned i = 0; i < REFUSED_WAYS; i++)
+        if (set[i].digest == digest)
+            return &set[i];
+    return NULL;
+}
+
+/* A new entry; the lock is held. */
+static struct refused *make(struct hours *hours, uint64_t digest) {
+    struct refused *set = hours->refused[digest / 2 % REFUSED_SETS];
+    struct refused *first = set;
+    for (unsigned i = 1; i < REFUSED_WAYS; i++)
+        if (set[i].until < first->until)
+            first = &set[i];
+    *first = (struct refused){.digest = digest};
+    return first;
+}
+
+static int32_t longer(int32_t pause) {
+    if (pause == 0)
+        return REFUSED_FIRST_MS;
+    return pause < REFUSED_MOST_MS / 2 ? pause * 2 : REFUSED_MOST_MS;
+}
+
+enum refused_news refused_add(struct hours *hours, const struct object *object, bool gone) {
+    enum refused_news news = REFUSED_NEWS;
     uint64_t digest = digest_of(object);
     pthread_mutex_lock(&hours->lock);
-    unsigned i = 0;
-    while (i < REFUSED_MAX && hours->refused[i].digest != digest)
-        i++;
-    bool again = i < REFUSED_MAX;
-    if (!again) {
-        i = hours->refused_next;
-        hours->refused_next = (i + 1) % REFUSED_MAX;
+    struct refused *entry = find(hours, digest);
+    if (!entry) {
+        entry = make(hours, digest);
+        news = gone ? REFUSED_QUIETLY : REFUSED_NEWS;
+    } else if (entry->told) {
+        news = REFUSED_AGAIN;
     }
-    int64_t pause = again ? hours->refused[i].pause * 2 : REFUSED_FIRST_MS;
-    hours->refused[i].digest = digest;
-    hours->refused[i].pause = pause < REFUSED_MOST_MS ? pause : REFUSED_MOST_MS;
-    hours->refused[i].until = clock_ms() + hours->refused[i].pause;
+    entry->pause = longer(entry->pause);
+    entry->until = clock_ms() + entry->pause;
+    entry->told = entry->told || news == REFUSED_NEWS;
     pthread_mutex_unlock(&hours->lock);
-    return again;
+    return news;
 }
 
 bool refused_now(struct hours *hours, const struct object *object) {
     uint64_t digest = digest_of(object);
     int64_t now = clock_ms();
-    bool refused = false;
     pthread_mutex_lock(&hours->lock);
-    for (unsigned i = 0; i < REFUSED_MAX && !refused; i++)
-        refused = hours->refused[i].digest == digest && hours->refused[i].until > now;
+    const struct refused *entry = find(hours, digest);
+    bool refused = entry && entry->until > now;
     pthread_mutex_unlock(&hours->lock);
     return refused;
 }

@@ -14,8 +14,8 @@
 /* Differences of clocks that S3 does not mind, and that its answers' travel may make. */
 #define CLOCK_SLACK_S 60
 
-/* Of one call: a few moves, and a clock. */
-#define CORRECTIONS_MAX (S3_MOVES_MAX + 1)
+/* Of one call: a few moves, a clock, and other credentials. */
+#define CORRECTIONS_MAX (S3_MOVES_MAX + 2)
 
 /* Where a call goes: the same for all its tries, unless the bucket is found to be elsewhere. */
 struct target {
@@ -28,8 +28,9 @@ struct target {
 struct attempt {
     const struct s3_call *call;
     struct target *target;
-    int64_t clock_ahead; /* by which it was dated */
-    bool corrected;      /* the server told where, or when, to ask instead */
+    int64_t clock_ahead;            /* by which it was dated */
+    struct credentials credentials; /* that signed it; none where none did */
+    bool corrected;                 /* it is known how to ask instead: where, when, or as whom */
     unsigned corrections;
     enum try_end end;
     unsigned retry_after_s;
@@ -178,12 +179,11 @@ static int make_headers(struct s3_client *client, struct attempt *attempt, struc
                                .requester_pays = config->requester_pays,
                                .expected_owner = config->expected_bucket_owner,
                                .now = time(NULL) + (time_t)attempt->clock_ahead};
-    struct credentials credentials = {0};
-    int err = client->credentials ? get_credentials(client, &credentials, fault) : 0;
+    struct credentials *credentials = client->credentials ? &attempt->credentials : NULL;
+    int err = credentials ? get_credentials(client, credentials, fault) : 0;
     if (err)
         return err;
-    err = s3_headers_make(&get, client->credentials ? &credentials : NULL, ret);
-    credentials_clear(&credentials);
+    err = s3_headers_make(&get, credentials, ret);
     return err ? fault_set(fault, err, "the request to %s cannot be made: %s", address->host,
                            strerrordesc_np(-err))
                : 0;
@@ -253,6 +253,8 @@ static bool correct(struct s3_client *client, const struct attempt *attempt,
     char region[64];
     if (s3_refusal_moves(answer, region, sizeof region))
         return move(client, attempt->target->address, region);
+    if (client->credentials && s3_refusal_is_of_credentials(answer))
+        return credentials_renew(client->credentials, &attempt->credentials);
     return answer->date && s3_refusal_is_of_clock(answer) &&
            set_clock(client, attempt, answer->date);
 }
@@ -267,6 +269,9 @@ static int judge(struct s3_client *client, struct attempt *attempt,
     }
     struct s3_resource resource = call->resource;
     resource.region = attempt->target->address->region;
+    resource.expected_owner = client->config->expected_bucket_owner;
+    resource.is_signed = client->credentials != NULL;
+    resource.requester_pays = client->config->requester_pays;
     /* A server that says so of each answer does not lead us on for ever. */
     attempt->corrected = attempt->corrections < CORRECTIONS_MAX && correct(client, attempt, answer);
     attempt->corrections += attempt->corrected;
@@ -275,12 +280,9 @@ static int judge(struct s3_client *client, struct attempt *attempt,
     return s3_refusal_explain(answer, &resource, fault);
 }
 
-static int try_once(struct s3_client *client, struct attempt *attempt, struct fault *fault) {
+static int send_attempt(struct s3_client *client, struct attempt *attempt, struct fault *fault) {
     struct s3_headers headers;
     struct http_answer answer;
-    attempt->end = TRY_NONE;
-    attempt->retry_after_s = 0;
-    attempt->corrected = false;
     int err = make_headers(client, attempt, &headers, fault);
     if (err)
         return err;
@@ -295,6 +297,15 @@ static int try_once(struct s3_client *client, struct attempt *attempt, struct fa
         err = judge(client, attempt, &answer, fault);
         buf_free(&answer.error_body);
     }
+    return err;
+}
+
+static int try_once(struct s3_client *client, struct attempt *attempt, struct fault *fault) {
+    attempt->end = TRY_NONE;
+    attempt->retry_after_s = 0;
+    attempt->corrected = false;
+    int err = send_attempt(client, attempt, fault);
+    credentials_clear(&attempt->credentials);
     return err;
 }
 

@@ -33,7 +33,7 @@ struct s3_client {
 
 /* One call, which may take several tries. */
 struct s3_call {
-    struct s3_resource resource; /* its region is filled in */
+    struct s3_resource resource; /* as its caller has it; the rest is filled in */
     const char *query;           /* encoded; "" for none */
     const char *if_match;        /* an ETag that the object must have; "" for any */
     bytes_sink write;            /* takes the body; its error ends the call */

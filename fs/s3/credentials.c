@@ -40,6 +40,14 @@ static int get(struct credentials_provider *base, struct credentials *ret, struc
     return find_none(&hint, fault);
 }
 
+/* Whose they are, knows them. */
+static void reject(struct credentials_provider *base, const struct credentials *refused) {
+    struct chain *chain = (struct chain *)base;
+    for (size_t i = 0; i < chain->count; i++)
+        if (chain->providers[i]->reject)
+            chain->providers[i]->reject(chain->providers[i], refused);
+}
+
 static void free_chain(struct credentials_provider *base) {
     struct chain *chain = (struct chain *)base;
     for (size_t i = 0; i < chain->count; i++)
@@ -70,8 +78,8 @@ struct credentials_provider *credentials_chain_new(const char *profile, const ch
     struct chain *chain = calloc(1, sizeof *chain);
     if (!chain)
         return NULL;
-    chain->base =
-        (struct credentials_provider){.name = "the chain", .get = get, .free = free_chain};
+    chain->base = (struct credentials_provider){
+        .name = "the chain", .get = get, .reject = reject, .free = free_chain};
     if (!profile)
         add(chain, credentials_environment_new());
     add_cached(chain, credentials_profile_role_new(profile, region, &sources, network));
@@ -114,6 +122,17 @@ int credentials_get(struct credentials_provider *provider, struct credentials *r
     return 0;
 }
 
+bool credentials_renew(struct credentials_provider *provider, const struct credentials *refused) {
+    struct credentials now;
+    if (provider->reject)
+        provider->reject(provider, refused);
+    if (credentials_get(provider, &now, NULL) < 0)
+        return true;
+    bool others = !credentials_are_same(&now, refused);
+    credentials_clear(&now);
+    return others;
+}
+
 void credentials_provider_free(struct credentials_provider *provider) {
     if (provider)
         provider->free(provider);
@@ -123,6 +142,16 @@ static void free_secret(char *text) {
     if (text)
         OPENSSL_cleanse(text, strlen(text));
     free(text);
+}
+
+static bool is_same_text(const char *a, const char *b) {
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+bool credentials_are_same(const struct credentials *a, const struct credentials *b) {
+    return is_same_text(a->access_key_id, b->access_key_id) &&
+           is_same_text(a->secret_access_key, b->secret_access_key) &&
+           is_same_text(a->session_token, b->session_token);
 }
 
 static bool copy_text(const char *from, char **ret) {

@@ -20,6 +20,8 @@ struct cache {
     struct fault why;
     int64_t ask_at;          /* not before that is the provider asked again, while they last */
     struct credentials kept; /* without a key id: none */
+    bool rejected;           /* a server refused those that are kept */
+    int64_t reject_at;       /* not before that is the provider asked again for that reason */
 };
 
 static int64_t system_now(void) {
@@ -28,7 +30,8 @@ static int64_t system_now(void) {
 
 /* Those that never expire are asked for again like others that near their end: they may change. */
 static bool has_valid(const struct cache *cache, int64_t now) {
-    return cache->kept.access_key_id && (!cache->kept.expires || now < cache->kept.expires);
+    return cache->kept.access_key_id && !cache->rejected &&
+           (!cache->kept.expires || now < cache->kept.expires);
 }
 
 /* Who had nothing to say a moment ago, as most of the chain has, is not asked at each request. */
@@ -43,6 +46,7 @@ static bool is_due(const struct cache *cache, int64_t now) {
 static void keep(struct cache *cache, struct credentials *found, int64_t now) {
     credentials_clear(&cache->kept);
     cache->kept = *found;
+    cache->rejected = false;
     cache->ask_at = found->expires ? found->expires - REFRESH_BEFORE_S : now + REFRESH_BEFORE_S;
     /* Some come shortly before they end. */
     if (cache->ask_at < now + REFRESH_AGAIN_S)
@@ -100,6 +104,20 @@ static int get(struct credentials_provider *base, struct credentials *ret, struc
     return err;
 }
 
+/* Of many requests that were refused with the same credentials, the first brings about a refresh. A
+ * server that refuses whatever there is does not have the provider asked at each request. */
+static void reject(struct credentials_provider *base, const struct credentials *refused) {
+    struct cache *cache = (struct cache *)base;
+    pthread_mutex_lock(&cache->lock);
+    int64_t now = cache->now();
+    if (has_valid(cache, now) && now >= cache->reject_at &&
+        credentials_are_same(&cache->kept, refused)) {
+        cache->rejected = true;
+        cache->reject_at = now + REFRESH_AGAIN_S;
+    }
+    pthread_mutex_unlock(&cache->lock);
+}
+
 static void free_cache(struct credentials_provider *base) {
     struct cache *cache = (struct cache *)base;
     credentials_provider_free(cache->provider);
@@ -116,8 +134,8 @@ struct credentials_provider *credentials_cache_new(struct credentials_provider *
         credentials_provider_free(provider);
         return NULL;
     }
-    cache->base =
-        (struct credentials_provider){.name = provider->name, .get = get, .free = free_cache};
+    cache->base = (struct credentials_provider){
+        .name = provider->name, .get = get, .reject = reject, .free = free_cache};
     cache->provider = provider;
     cache->now = now ? now : system_now;
     pthread_mutex_init(&cache->lock, NULL);

@@ -13,18 +13,26 @@ struct role_provider {
     const struct credentials_network *network;
 };
 
-static int get(struct credentials_provider *base, struct credentials *ret, struct fault *fault) {
-    struct role_provider *provider = (struct role_provider *)base;
+static int assume(struct role_provider *provider, struct credentials *source,
+                  struct credentials *ret, struct fault *fault) {
     const struct sts_call call = {.role = &provider->role, .network = provider->network};
-    struct credentials source;
-    int err = credentials_get(provider->source, &source, fault);
+    int err = credentials_get(provider->source, source, fault);
     if (err == -ENOENT)
         return fault_set(fault, -EACCES,
                          "role %s cannot be assumed: there are no credentials in %s to ask with",
                          provider->role.role_arn, provider->source->name);
-    if (err)
-        return err;
-    err = sts_assume_role(&call, &source, ret, fault);
+    return err ? err : sts_assume_role(&call, source, ret, fault);
+}
+
+static int get(struct credentials_provider *base, struct credentials *ret, struct fault *fault) {
+    struct role_provider *provider = (struct role_provider *)base;
+    struct credentials source = {0};
+    int err = assume(provider, &source, ret, fault);
+    /* The source's session may have ended before its time. */
+    if (err == -EACCES && source.access_key_id && credentials_renew(provider->source, &source)) {
+        credentials_clear(&source);
+        err = assume(provider, &source, ret, fault);
+    }
     credentials_clear(&source);
     return err;
 }

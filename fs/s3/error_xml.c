@@ -29,6 +29,10 @@ static int on_end(void *ctx, const char *path, const struct xml_text *text) {
         copy_printable(text, error->message, sizeof error->message);
     else if (strcmp(path, "/Error/Region") == 0)
         copy_word(text, LOWER DIGITS "-", error->region, sizeof error->region);
+    else if (strcmp(path, "/Error/StorageClass") == 0)
+        copy_word(text, UPPER DIGITS "_", error->storage_class, sizeof error->storage_class);
+    else if (strcmp(path, "/Error/AccessTier") == 0)
+        copy_word(text, UPPER DIGITS "_", error->access_tier, sizeof error->access_tier);
     return 0;
 }
 

@@ -5,69 +5,144 @@
 #include <stdio.h>
 #include <string.h>
 
+#define ARN_SIZE 256
+#define SENTENCE_MAX (16u << 10) /* before it is cut */
+
 /*
  * {action}, {resource} (as policies name it), {bucket}, {key}, {mine} (the region asked), {region}
- * (the bucket's own), {answer} (status and code) and {said} (the server's message, in brackets) are
- * filled in.
+ * (the bucket's own), {answer} (status and code), {said} (the server's message, in brackets),
+ * {who} (whom the message says that it denies), {kms_key} (the key that it names), {class} (where
+ * an object is archived, in brackets), {owner} and {payer} (what else may be wrong, where the mount
+ * leaves that open) are filled in.
  */
 #define WRONG_REGION "the bucket {bucket} is in {region}: mount it with -o region={region}"
 #define UNKNOWN_REGION                                                                             \
     "the bucket {bucket} is not served where it was asked for, in {mine} ({answer}): give "        \
     "its own region with -o region=, or check -o endpoint="
+#define DENIED "S3 denies {action} on {resource}{who}: "
+#define KMS_OBJECT "the object {key} in {bucket} is encrypted with {kms_key}"
+#define KMS_DENIED                                                                                 \
+    S3_KMS_DENIED                                                                                  \
+        "{kms_key}{who}, which the object {key} in {bucket} is encrypted with: allow it "          \
+        "in the policy of the credentials' user or role, and in the key's own{said}"
 
+/*
+ * The first that fits holds. What S3 says of denials: S3 User Guide, "Troubleshoot access denied
+ * (403 Forbidden) errors". It says so to callers of the same account or organization; to others all
+ * denials are the same.
+ */
 static const struct refusal {
     const char *code;
+    const char *message; /* that has this in it; NULL for any */
     int err;
     const char *sentence;
     const char *without_region; /* where the answer does not tell the bucket's region */
 } refusals[] = {
-    {"AccessDenied", -EACCES,
-     "S3 denies {action} on {resource}: allow it in the policy of the credentials' user or role, "
-     "and in the bucket's{said}",
+    {"AccessDenied", "kms:Decrypt", -EACCES, KMS_DENIED, NULL},
+    {"AccessDenied", "ciphertext refers to a customer master key", -EACCES, KMS_DENIED, NULL},
+    {"AccessDenied", "deny in an identity-based policy", -EACCES,
+     DENIED "a policy of that user or role denies it explicitly: take this Deny out of it{said}",
      NULL},
-    {"AllAccessDisabled", -EACCES,
+    {"AccessDenied", "deny in a resource-based policy", -EACCES,
+     DENIED "the bucket's policy denies it explicitly: its owner must leave this user or role out "
+            "of that Deny{said}",
+     NULL},
+    {"AccessDenied", "service control policy", -EACCES,
+     DENIED "a service control policy of the organization is against it: ask those who administer "
+            "the organization{said}",
+     NULL},
+    {"AccessDenied", "resource control policy", -EACCES,
+     DENIED "a resource control policy of the bucket's organization is against it: ask those who "
+            "administer that organization{said}",
+     NULL},
+    {"AccessDenied", "VPC endpoint policy", -EACCES,
+     DENIED "the policy of the VPC endpoint on the way to S3 is against it: allow it there{said}",
+     NULL},
+    {"AccessDenied", "permissions boundary", -EACCES,
+     DENIED "the permissions boundary of that user or role is against it: allow it there too{said}",
+     NULL},
+    {"AccessDenied", "session policy", -EACCES,
+     DENIED "the policy that the session was begun with is against it: begin it with one that "
+            "allows it{said}",
+     NULL},
+    {"AccessDenied", "no identity-based policy allows", -EACCES,
+     DENIED "no policy of that user or role allows it: add one that does{said}", NULL},
+    {"AccessDenied", "no resource-based policy allows", -EACCES,
+     DENIED "the bucket's policy does not allow it: its owner must allow it there{said}", NULL},
+    {"AccessDenied", NULL, -EACCES,
+     DENIED "allow it in the policy of the credentials' user or role, and in the "
+            "bucket's{owner}{payer}{said}",
+     NULL},
+    {"AllAccessDisabled", NULL, -EACCES,
      "S3 has disabled all access to {bucket}: its owner must ask AWS why", NULL},
-    {"InvalidAccessKeyId", -EACCES,
+    {"InvalidAccessKeyId", NULL, -EACCES,
      "S3 does not know the access key id: check the credentials (profile=, or AWS_ACCESS_KEY_ID), "
      "whether they were deleted, and that they belong to this endpoint",
      NULL},
-    {"SignatureDoesNotMatch", -EACCES,
+    {"SignatureDoesNotMatch", NULL, -EACCES,
      "the secret access key does not belong to the access key id: check the credentials "
      "(profile=, or AWS_SECRET_ACCESS_KEY)",
      NULL},
-    {"ExpiredToken", -EACCES,
+    {"ExpiredToken", NULL, -EACCES,
      "the session of the credentials has expired: renew it (aws sso login, or new keys)", NULL},
-    {"TokenRefreshRequired", -EACCES,
+    {"TokenRefreshRequired", NULL, -EACCES,
      "the session of the credentials must be renewed (aws sso login, or new keys)", NULL},
-    {"InvalidToken", -EACCES,
+    {"InvalidToken", NULL, -EACCES,
      "the session token does not belong to the access key: check the credentials (profile=, or "
      "AWS_SESSION_TOKEN)",
      NULL},
-    {"RequestTimeTooSkewed", -EACCES,
+    {"RequestTimeTooSkewed", NULL, -EACCES,
      "this machine's clock is too far from S3's: set it (timedatectl set-ntp true)", NULL},
-    {"NoSuchBucket", -ENOENT,
+    {"NoSuchBucket", NULL, -ENOENT,
      "there is no bucket {bucket}: check its name, and that -o endpoint= and the credentials are "
      "those of its owner's partition",
      NULL},
-    {"InvalidBucketName", -EINVAL, "{bucket} cannot be the name of a bucket: check it", NULL},
-    {"NoSuchKey", -ENOENT, "there is no object {key} in {bucket} any more", NULL},
-    {"PreconditionFailed", -ESTALE,
+    {"InvalidBucketName", NULL, -EINVAL, "{bucket} cannot be the name of a bucket: check it", NULL},
+    {"NoSuchKey", NULL, -ENOENT, "there is no object {key} in {bucket} any more", NULL},
+    {"PreconditionFailed", NULL, -ESTALE,
      "the object {key} in {bucket} was overwritten after it was listed: it is read anew when it is "
      "listed again",
      NULL},
-    {"InvalidObjectState", -EACCES,
-     "the object {key} in {bucket} is archived (Glacier): restore it before it is read", NULL},
-    {"PermanentRedirect", -EINVAL, WRONG_REGION, UNKNOWN_REGION},
-    {"TemporaryRedirect", -EINVAL, WRONG_REGION, UNKNOWN_REGION},
-    {"Redirect", -EINVAL, WRONG_REGION, UNKNOWN_REGION},
-    {"AuthorizationHeaderMalformed", -EINVAL, WRONG_REGION, UNKNOWN_REGION},
-    {"IllegalLocationConstraintException", -EINVAL, WRONG_REGION, UNKNOWN_REGION},
-    {"SlowDown", -ENETDOWN, "S3 asks to slow down, again and again ({answer}){said}", NULL},
+    {"InvalidObjectState", NULL, -EACCES,
+     "the object {key} in {bucket} is archived{class}: restore it (aws s3api restore-object), and "
+     "its events are taken over when that is done",
+     NULL},
+    {"KMS.DisabledException", NULL, -EACCES,
+     KMS_OBJECT ", which is disabled: enable it (aws kms enable-key)", NULL},
+    {"KMS.KMSInvalidStateException", NULL, -EACCES,
+     KMS_OBJECT ", which is not ready for use: check whether it is to be deleted (aws kms "
+                "describe-key, cancel-key-deletion){said}",
+     NULL},
+    {"KMS.NotFoundException", NULL, -EACCES,
+     KMS_OBJECT ", which is not there any more: without it nobody can read the object{said}", NULL},
+    {"InvalidRequest", "stored using a form of Server Side Encryption", -EACCES,
+     "the object {key} in {bucket} is encrypted with a key that S3 does not keep (SSE-C): give "
+     "this key with -o sse_customer_key=",
+     NULL},
+    {"InvalidArgument", "must be made over a secure connection", -EACCES,
+     "S3 decrypts the object {key} in {bucket} with KMS over https alone: give -o endpoint= one "
+     "that begins so",
+     NULL},
+    {"PermanentRedirect", NULL, -EINVAL, WRONG_REGION, UNKNOWN_REGION},
+    {"TemporaryRedirect", NULL, -EINVAL, WRONG_REGION, UNKNOWN_REGION},
+    {"Redirect", NULL, -EINVAL, WRONG_REGION, UNKNOWN_REGION},
+    {"AuthorizationHeaderMalformed", NULL, -EINVAL, WRONG_REGION, UNKNOWN_REGION},
+    {"IllegalLocationConstraintException", NULL, -EINVAL, WRONG_REGION, UNKNOWN_REGION},
+    {"SlowDown", NULL, -ENETDOWN, "S3 asks to slow down, again and again ({answer}){said}", NULL},
 };
 
+/* Without a signature there is no user whose policy could allow it. */
+static const struct refusal unsigned_denied = {
+    "AccessDenied", NULL, -EACCES,
+    "S3 denies {action} on {resource} to requests that are not signed, as it does where a bucket "
+    "is not public: leave out -o no_sign{said}",
+    NULL};
 static const struct refusal unavailable = {
-    "", -ENETDOWN, "S3 cannot serve {action} on {resource} now ({answer}){said}", NULL};
-static const struct refusal other = {"", -EPROTO,
+    "", NULL, -ENETDOWN, "S3 cannot serve {action} on {resource} now ({answer}){said}", NULL};
+static const struct refusal kms = {
+    "KMS.", NULL, -EACCES,
+    KMS_OBJECT ", which KMS does not let be used ({answer}): check the key{said}", NULL};
+static const struct refusal other = {"", NULL, -EPROTO,
                                      "S3 refuses {action} on {resource} ({answer}){said}", NULL};
 
 /* The code that stands for a status, where the body does not tell one (a proxy's, a HEAD-like). */
@@ -135,17 +210,37 @@ bool s3_refusal_is_of_clock(const struct http_answer *answer) {
     return strcmp(error.code, "RequestTimeTooSkewed") == 0;
 }
 
-static const struct refusal *find_refusal(const char *code, int status) {
-    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
-        if (strcmp(refusals[i].code, code) == 0)
-            return &refusals[i];
+bool s3_refusal_is_of_credentials(const struct http_answer *answer) {
+    static const char *const codes[] = {"ExpiredToken", "TokenRefreshRequired", "InvalidToken",
+                                        "InvalidAccessKeyId", "SignatureDoesNotMatch"};
+    struct s3_error error;
+    parse_error(answer, &error);
+    return is_among(error.code, codes, sizeof codes / sizeof *codes);
+}
+
+static const struct refusal *find_refusal(const char *code, const char *message, int status) {
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        const struct refusal *refusal = &refusals[i];
+        if (strcmp(refusal->code, code) == 0 &&
+            (!refusal->message || strstr(message, refusal->message)))
+            return refusal;
+    }
+    if (strncmp(code, kms.code, strlen(kms.code)) == 0)
+        return &kms;
     return is_status_passing(status) ? &unavailable : &other;
 }
 
-static const char *partition(const char *region) {
+const char *s3_partition(const char *region) {
     if (strncmp(region, "cn-", 3) == 0)
         return "aws-cn";
     return strncmp(region, "us-gov-", 7) == 0 ? "aws-us-gov" : "aws";
+}
+
+int s3_resource_arn(const char *region, const char *bucket, const char *key, struct buf *out) {
+    bool named_so = strncmp(bucket, "arn:", 4) == 0;
+    const char *in_it = named_so ? "/object/" : "/";
+    int err = named_so ? 0 : buf_printf(out, "arn:%s:s3:::", s3_partition(region));
+    return err ? err : buf_printf(out, "%s%s%s", bucket, key ? in_it : "", key ? key : "");
 }
 
 struct word {
@@ -173,38 +268,109 @@ static int fill_in(const char *sentence, const struct word *words, struct buf *o
     return 0;
 }
 
-int s3_refusal_explain(const struct http_answer *answer, const struct s3_resource *resource,
-                       struct fault *fault) {
-    struct s3_error error;
-    parse_error(answer, &error);
-    const char *code =
-        error.code[0] ? error.code : code_of_status(answer->status, resource->key != NULL);
-    const struct refusal *refusal = find_refusal(code, answer->status);
-    const char *region = error.region[0] ? error.region : answer->bucket_region;
-    const char *key = resource->key ? resource->key : "";
-    char arn[FAULT_TEXT_MAX], told[16 + sizeof error.code], said[32 + sizeof error.message] = "";
-    snprintf(arn, sizeof arn, "arn:%s:s3:::%s%s%s", partition(resource->region), resource->bucket,
-             resource->key ? "/" : "", key);
-    snprintf(told, sizeof told, "%d%s%s", answer->status, code[0] ? " " : "", code);
-    if (error.message[0])
-        snprintf(said, sizeof said, " (it says: %s)", error.message);
+/* What a sentence's words are made of. */
+struct phrases {
+    char told[16 + sizeof((struct s3_error *)0)->code];
+    char said[32 + sizeof((struct s3_error *)0)->message];
+    char who[ARN_SIZE + 16];
+    char kms_key[ARN_SIZE];
+    char class[80];
+    char owner[128];
+    const char *payer;
+    struct buf arn;
+};
+
+/* Cuts out the word that `at` begins with; "" for NULL. */
+static void copy_word(const char *at, char *ret, size_t size) {
+    at = at ? at : "";
+    snprintf(ret, size, "%.*s", (int)strcspn(at, " \""), at);
+}
+
+/* "User: ARN is not authorized to perform: ACTION on resource: ARN because …" */
+static void find_parties(const char *message, struct phrases *ret) {
+    static const char user[] = "User: ";
+    char arn[ARN_SIZE];
+    const char *who = strstr(message, user);
+    copy_word(who ? who + strlen(user) : NULL, arn, sizeof arn);
+    snprintf(ret->who, sizeof ret->who, "%s%s", arn[0] ? " to " : "", arn);
+    const char *key = strstr(message, ":kms:");
+    while (key && key > message && !strchr(" \"", key[-1]))
+        key--;
+    if (key)
+        copy_word(key, ret->kms_key, sizeof ret->kms_key);
+    else
+        snprintf(ret->kms_key, sizeof ret->kms_key, "a key of KMS");
+}
+
+static void tell_class(const struct s3_error *error, char *ret, size_t size) {
+    const char *class = error->storage_class, *tier = error->access_tier;
+    bool any = class[0] || tier[0];
+    snprintf(ret, size, "%s%s%s%s%s", any ? " (" : "", class, class[0] && tier[0] ? ", " : "", tier,
+             any ? ")" : "");
+}
+
+/* What else is answered by a plain denial: a bucket of another owner, and nobody named who pays. */
+static void tell_doubts(const struct s3_resource *resource, struct phrases *ret) {
+    const char *owner = resource->expected_owner;
+    snprintf(ret->owner, sizeof ret->owner, "%s%s%s", owner ? "; where account " : "",
+             owner ? owner : "", owner ? " does not own it, mend -o expected_bucket_owner=" : "");
+    ret->payer =
+        resource->requester_pays ? "" : "; where who asks has to pay, mount with -o requester_pays";
+}
+
+static int find_phrases(const struct s3_error *error, const char *code, int status,
+                        const struct s3_resource *resource, struct phrases *ret) {
+    *ret = (struct phrases){.said = ""};
+    snprintf(ret->told, sizeof ret->told, "%d%s%s", status, code[0] ? " " : "", code);
+    if (error->message[0])
+        snprintf(ret->said, sizeof ret->said, " (it says: %s)", error->message);
+    find_parties(error->message, ret);
+    tell_class(error, ret->class, sizeof ret->class);
+    tell_doubts(resource, ret);
+    buf_init(&ret->arn, SENTENCE_MAX);
+    int err = s3_resource_arn(resource->region, resource->bucket, resource->key, &ret->arn);
+    return err || buf_str(&ret->arn) ? err : -ENOMEM;
+}
+
+/* Without memory, status and code alone are told. */
+static void tell(const struct refusal *refusal, const struct phrases *phrases,
+                 const struct s3_resource *resource, const char *region, struct fault *fault) {
     const struct word words[] = {
-        {"action", resource->action},
-        {"resource", arn},
-        {"bucket", resource->bucket},
-        {"key", key},
-        {"mine", resource->region},
-        {"region", region},
-        {"answer", told},
-        {"said", said},
-        {NULL, NULL},
+        {"action", resource->action}, {"resource", (const char *)phrases->arn.at},
+        {"bucket", resource->bucket}, {"key", resource->key ? resource->key : ""},
+        {"mine", resource->region},   {"region", region},
+        {"answer", phrases->told},    {"said", phrases->said},
+        {"who", phrases->who},        {"kms_key", phrases->kms_key},
+        {"class", phrases->class},    {"owner", phrases->owner},
+        {"payer", phrases->payer},    {NULL, NULL},
     };
     bool placeless = region[0] == '\0' && refusal->without_region;
     struct buf text;
-    buf_init(&text, 4 * FAULT_TEXT_MAX);
+    buf_init(&text, SENTENCE_MAX);
     int err = fill_in(placeless ? refusal->without_region : refusal->sentence, words, &text);
     const char *sentence = err ? NULL : buf_str(&text);
-    fault_set(fault, refusal->err, "%s", sentence ? sentence : told);
+    fault_set(fault, refusal->err, "%s", sentence ? sentence : phrases->told);
     buf_free(&text);
+}
+
+int s3_refusal_explain(const struct http_answer *answer, const struct s3_resource *resource,
+                       struct fault *fault) {
+    struct s3_error error;
+    struct phrases phrases;
+    parse_error(answer, &error);
+    const char *code =
+        error.code[0] ? error.code : code_of_status(answer->status, resource->key != NULL);
+    bool denied = strcmp(code, "AccessDenied") == 0;
+    const struct refusal *refusal = denied && !resource->is_signed
+                                        ? &unsigned_denied
+                                        : find_refusal(code, error.message, answer->status);
+    if (find_phrases(&error, code, answer->status, resource, &phrases) == 0)
+        tell(refusal, &phrases, resource, error.region[0] ? error.region : answer->bucket_region,
+             fault);
+    else
+        fault_set(fault, refusal->err, "%s", phrases.told);
+    buf_free(&phrases.arn);
+    if (fault)
+        fault->denied = denied && resource->is_signed;
     return refusal->err;
 }

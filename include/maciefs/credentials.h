@@ -29,6 +29,8 @@ struct credentials_provider {
      * where it should have and could not.
      */
     int (*get)(struct credentials_provider *, struct credentials *ret, struct fault *);
+    /* Told of credentials that a server refuses. NULL for who keeps none. See credentials_renew. */
+    void (*reject)(struct credentials_provider *, const struct credentials *refused);
     void (*free)(struct credentials_provider *);
 };
 
@@ -42,7 +44,8 @@ struct credentials_network {
  * Keeps what a provider gave that asks a server or a program, so that it is asked seldom: again
  * five minutes before the credentials expire, by one caller, while the others go on with those
  * there are. Where it fails then, the old ones serve while they last, and it is asked again every
- * half minute, as it is where it has nothing to say. Takes the provider over, also where it returns
+ * half minute, as it is where it has nothing to say. Those that a server refuses before their time
+ * are asked for anew, at most every half minute. Takes the provider over, also where it returns
  * NULL (without memory). May be asked from several threads. `now`: the clock, seconds since 1970;
  * NULL for the system's.
  */
@@ -162,7 +165,17 @@ struct credentials_provider *credentials_chain_new(const char *profile, const ch
 /* As the provider's get; and -EINVAL for credentials with a control character in them. */
 int credentials_get(struct credentials_provider *provider, struct credentials *ret,
                     struct fault *fault);
+
+/*
+ * Tells the provider that a server refuses these credentials, though they should last: their
+ * session was ended, or their key deleted. Returns whether another try is worth it, since there are
+ * others by now, or since the next get says why there are none.
+ */
+bool credentials_renew(struct credentials_provider *provider, const struct credentials *refused);
+
 void credentials_provider_free(struct credentials_provider *provider); /* accepts NULL */
+
+bool credentials_are_same(const struct credentials *a, const struct credentials *b);
 
 /* A copy to be cleared by its owner. Returns 0 or -ENOMEM. */
 int credentials_copy(const struct credentials *from, struct credentials *ret);

@@ -9,14 +9,17 @@
 #ifndef MACIEFS_FAULT_H
 #define MACIEFS_FAULT_H
 
+#include <stdbool.h>
+
 #define FAULT_TEXT_MAX 1024
 
 struct fault {
     char text[FAULT_TEXT_MAX]; /* without a final newline; control characters are shown as '?' */
+    bool denied; /* for want of a right: who talks to a user may show the policy that gives it */
 };
 
 /*
- * Writes the sentence into `fault`, which may be NULL, cutting it to fit.
+ * Writes the sentence into `fault`, which may be NULL, cutting it to fit; it is then of no denial.
  * Returns `err` (a negative errno), so that `return fault_set(fault, -EINVAL, "…")` reads well.
  */
 int fault_set(struct fault *fault, int err, const char *format, ...)

@@ -30,11 +30,21 @@ int s3_source_new(const struct config *config, const char *prefix, struct source
 int s3_list_parse(const uint8_t *xml, size_t len, const char *prefix, char fold,
                   struct listing *ret);
 
+/*
+ * Writes the least policy that a mount needs, as IAM's JSON: to list what is below the prefix, and
+ * to get it. `denial`: the refusal that it shall mend; NULL for none. Where that one is of a key of
+ * KMS, to decrypt with it is allowed too. Returns 0, buf_append's errors, or those of finding the
+ * bucket's region.
+ */
+int s3_policy_render(const struct config *config, const struct fault *denial, struct buf *out);
+
 /* What an error body says; each "" where it does not. */
 struct s3_error {
-    char code[64];     /* "NoSuchBucket" */
-    char message[256]; /* printable */
-    char region[64];   /* the region that the bucket is in */
+    char code[64];          /* "NoSuchBucket" */
+    char message[2048];     /* printable; one that quotes the longest key fits */
+    char region[64];        /* the region that the bucket is in */
+    char storage_class[32]; /* of an archived object: "GLACIER" */
+    char access_tier[32];   /* of one that is archived by itself: "ARCHIVE_ACCESS" */
 };
 
 /* Parses an error body. Fills *ret with what it finds in it, nothing in one that is no XML. */

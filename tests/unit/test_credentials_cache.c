@@ -243,6 +243,66 @@ static void many_at_once_fail_together(void **state) {
     assert_true(fixture->provider->asked < CALLERS / 2);
 }
 
+static bool renew(struct fixture *fixture, const char *key) {
+    const struct credentials refused = {
+        .access_key_id = (char *)key, .secret_access_key = "secret", .session_token = "token"};
+    return credentials_renew(fixture->cache, &refused);
+}
+
+static void those_that_are_refused_are_asked_for_anew(void **state) {
+    struct fixture *fixture = *state;
+    expect_key(fixture, "key-1");
+    assert_true(renew(fixture, "key-1"));
+    expect_key(fixture, "key-2");
+    /* Requests that were out with the first are no reason to ask again. */
+    assert_true(renew(fixture, "key-1"));
+    expect_key(fixture, "key-2");
+    assert_int_equal(fixture->provider->asked, 2);
+}
+
+static void a_server_that_refuses_all_has_them_asked_for_seldom(void **state) {
+    struct fixture *fixture = *state;
+    expect_key(fixture, "key-1");
+    assert_true(renew(fixture, "key-1"));
+    assert_false(renew(fixture, "key-2"));
+    clock_now += 29;
+    assert_false(renew(fixture, "key-2"));
+    expect_key(fixture, "key-2");
+    clock_now += 1;
+    assert_true(renew(fixture, "key-2"));
+    expect_key(fixture, "key-3");
+}
+
+static void why_there_are_no_others_is_told(void **state) {
+    struct fixture *fixture = *state;
+    expect_key(fixture, "key-1");
+    fixture->provider->err = -ENETDOWN;
+    assert_true(renew(fixture, "key-1"));
+    expect_error(fixture, -ENETDOWN, "asked 3 times");
+    fixture->provider->err = 0;
+    expect_key(fixture, "key-4");
+}
+
+static void *call_renew(void *ctx) {
+    struct callers *callers = ctx;
+    atomic_fetch_add(renew(callers->fixture, "key-1") ? &callers->good : &callers->bad, 1);
+    return NULL;
+}
+
+static void many_that_were_refused_at_once_ask_once(void **state) {
+    struct fixture *fixture = *state;
+    struct callers callers = {.fixture = fixture};
+    expect_key(fixture, "key-1");
+    fixture->provider->held = true;
+    for (int i = 0; i < CALLERS; i++)
+        assert_int_equal(pthread_create(&callers.threads[i], NULL, call_renew, &callers), 0);
+    wait_for(&fixture->provider->asked, 2);
+    fixture->provider->held = false;
+    join(&callers);
+    assert_int_equal(callers.good, CALLERS);
+    assert_int_equal(fixture->provider->asked, 2);
+}
+
 static void without_memory_or_provider_there_is_none(void **state) {
     (void)state;
     assert_null(credentials_cache_new(NULL, now));
@@ -260,6 +320,12 @@ int main(void) {
         cmocka_unit_test_setup_teardown(many_at_once_ask_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_refresh_holds_nobody_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_at_once_fail_together, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(those_that_are_refused_are_asked_for_anew, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_server_that_refuses_all_has_them_asked_for_seldom, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(why_there_are_no_others_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_that_were_refused_at_once_ask_once, set_up, tear_down),
         cmocka_unit_test(without_memory_or_provider_there_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -199,6 +199,27 @@ static void an_object_that_is_refused_stops_no_other(void **state) {
     assert_int_equal(bench.disk.counters.offline_now, 0);
 }
 
+/* Such as a day of archived ones: the log tells of some, and how many more they are; once. */
+static void many_that_are_refused_do_not_fill_the_log(void **state) {
+    (void)state;
+    enum { COUNT = 300 };
+    for (int i = 0; i < COUNT; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%03d", i);
+        bench_put(&bench, HOUR, name, MODIFIED);
+        scripted_set(&bench.source, key_of(HOUR, name), -EACCES, false);
+    }
+    bench_put(&bench, HOUR, "good", MODIFIED);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(bench_ready(&bench, HOUR, true), 0);
+        assert_string_equal(bench_log(&bench, HOUR), "good");
+        usleep(3000);
+    }
+    assert_int_equal(told_times("\n"), 8 + 1);
+    assert_int_equal(told_times("292 more objects of"), 1);
+    assert_int_equal(bench.disk.counters.failures, 2 * COUNT);
+}
+
 static void an_object_that_is_gone_is_nobodys_fault(void **state) {
     (void)state;
     struct reader reader;
@@ -508,6 +529,7 @@ int main(void) {
         TEST(many_hours_come_side_by_side),
         TEST(more_objects_than_the_window_come_whole),
         TEST(an_object_that_is_refused_stops_no_other),
+        TEST(many_that_are_refused_do_not_fill_the_log),
         TEST(an_object_that_is_gone_is_nobodys_fault),
         TEST(an_object_that_stays_away_is_told),
         TEST(damage_is_told_once_and_keeps_what_was_whole),

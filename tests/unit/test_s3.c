@@ -301,7 +301,50 @@ static void is_not_led_on_by_a_wild_clock(void **state) {
     }
     assert_int_equal(list(f), -EACCES);
     assert_said(f, "clock");
-    assert_int_equal(server_asked(&f->server), 5);
+    assert_int_equal(server_asked(&f->server), 6);
+}
+
+/* A profile whose process numbers the keys that it gives; each lasts, for all that it says. */
+static void use_numbered_keys(struct fixture *f, const char *config, const char *count) {
+    FILE *file = fopen(config, "w");
+    assert_non_null(file);
+    fprintf(file,
+            "[profile numbered]\ncredential_process = echo >>%s; echo "
+            "'{\"Version\":1,\"SecretAccessKey\":\"" SECRET "\",\"SessionToken\":\"" TOKEN
+            "\",\"AccessKeyId\":\"KEY'$(wc -l <%s)'\"}'\n",
+            count, count);
+    assert_int_equal(fclose(file), 0);
+    setenv("AWS_CONFIG_FILE", config, 1);
+    f->config.profile = "numbered";
+    open_source(f);
+}
+
+static void tries_again_with_other_credentials(void **state) {
+    static const char *const answers[] = {ERROR("ExpiredToken"), ERROR("InvalidToken"),
+                                          ERROR("InvalidAccessKeyId")};
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        struct fixture *f;
+        char config[] = "/tmp/maciefs-test-XXXXXX", count[] = "/tmp/maciefs-test-XXXXXX";
+        assert_int_equal(setup((void **)&f), 0);
+        close(mkstemp(config));
+        close(mkstemp(count));
+        use_numbered_keys(f, config, count);
+        server_answer(&f->server, "400 x", "", answers[i]);
+        server_answer(&f->server, "200 OK", "", PAGE);
+        server_answer(&f->server, "400 x", "", answers[i]);
+        assert_int_equal(list(f), 0);
+        assert_non_null(strstr(f->server.requests[0], "Credential=KEY1/"));
+        assert_non_null(strstr(f->server.requests[1], "Credential=KEY2/"));
+        /* Who gives no good ones is not asked at each request. */
+        assert_int_equal(list(f), -EACCES);
+        assert_int_equal(server_asked(&f->server), 3);
+        assert_non_null(strstr(f->server.requests[2], "Credential=KEY2/"));
+        unlink(config);
+        unlink(count);
+        setenv("AWS_CONFIG_FILE", "/nonexistent/config", 1);
+        teardown((void **)&f);
+    }
+    (void)state;
 }
 
 static void asks_without_credentials_where_told_to(void **state) {
@@ -535,6 +578,7 @@ int main(void) {
         TEST(does_not_go_to_what_is_no_region),
         TEST(dates_requests_by_the_servers_clock),
         TEST(is_not_led_on_by_a_wild_clock),
+        cmocka_unit_test(tries_again_with_other_credentials),
         TEST(asks_without_credentials_where_told_to),
         TEST(tells_who_pays_and_whose_bucket_it_is),
         TEST(refuses_what_is_no_listing),
