@@ -3,10 +3,13 @@
 #include <maciefs/keeper.h>
 #include <maciefs/report.h>
 #include <maciefs/s3.h>
+#include <maciefs/secret.h>
 #include <maciefs/serve.h>
 #include <maciefs/source.h>
 #include <maciefs/store.h>
 
+#include <cjson/cJSON.h>
+#include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +26,12 @@ static void bound_allocator(void) {
     mallopt(M_ARENA_MAX, 2);
     mallopt(M_MMAP_THRESHOLD, 2 << 20);
     mallopt(M_TRIM_THRESHOLD, 8 << 20);
+}
+
+/* Services and programs give credentials as JSON, also such as breaks off in the midst of one. */
+static void clear_freed_json(void) {
+    cJSON_Hooks hooks = {.malloc_fn = malloc, .free_fn = secret_free};
+    cJSON_InitHooks(&hooks);
 }
 
 /* Connections, and lines that wait in files, may be more than a shell's limit. */
@@ -49,9 +58,8 @@ static void tell_replaced(void *ctx, const char *why) {
 }
 
 /* Everything is known to work: mounts, and returns when it is unmounted or in the background. */
-static int mount_and_serve(const struct config *config, const struct source *source, int folder,
-                           struct fault *fault) {
-    char *prefix = strdup(source->prefix);
+static int mount_and_serve(const struct config *config, const char *name, const char *prefix,
+                           int folder, struct fault *fault) {
     struct serve_options options = {.config = config, .prefix = prefix, .folder = folder};
     const struct server server = {
         .serve = serve,
@@ -60,26 +68,41 @@ static int mount_and_serve(const struct config *config, const struct source *sou
         .shared_size = sizeof(struct serve_shared),
     };
     struct keeper *keeper = NULL;
-    int err = keeper_mount(config, source->name, &keeper, fault);
+    int err = keeper_mount(config, name, &keeper, fault);
     if (!err)
         err = keeper_run(keeper, &server, fault);
     keeper_free(keeper);
-    free(prefix);
     return err < 0 ? err : 0;
 }
 
-static int run(const struct config *config, struct fault *fault) {
+/* Finds out that the source is there, and its names. It is closed again: who keeps the mount has no
+ * use for it, nor for its credentials. */
+static int look_at_source(const struct config *config, char **ret_name, char **ret_prefix,
+                          struct fault *fault) {
     struct source *source = NULL;
-    int err = hour_zone_set(config->timezone, fault);
-    if (!err)
-        err = source_open(config, &source, fault);
+    int err = source_open(config, &source, fault);
     if (err)
         return err;
-    int folder = store_lock(config->cache, source->name, fault);
-    err = folder < 0 ? folder : mount_and_serve(config, source, folder, fault);
+    *ret_name = strdup(source->name);
+    *ret_prefix = strdup(source->prefix);
     source_free(source);
+    return *ret_name && *ret_prefix ? 0 : fault_set(fault, -ENOMEM, "memory is exhausted");
+}
+
+static int run(const struct config *config, struct fault *fault) {
+    char *name = NULL, *prefix = NULL;
+    int folder = -1;
+    int err = hour_zone_set(config->timezone, fault);
+    if (!err)
+        err = look_at_source(config, &name, &prefix, fault);
+    if (!err)
+        err = folder = store_lock(config->cache, name, fault);
+    if (err >= 0)
+        err = mount_and_serve(config, name, prefix, folder, fault);
     if (folder >= 0)
         close(folder);
+    free(name);
+    free(prefix);
     return err;
 }
 
@@ -114,6 +137,7 @@ int main(int argc, char **argv) {
     struct config config = {0};
     struct fault fault = {.text = ""};
     bound_allocator();
+    clear_freed_json();
     raise_file_limit();
     make_absolute("AWS_SHARED_CREDENTIALS_FILE");
     make_absolute("AWS_CONFIG_FILE");

@@ -1,4 +1,5 @@
 #include <maciefs/bytes.h>
+#include <maciefs/secret.h>
 
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -13,6 +14,19 @@ void buf_init(struct buf *buf, size_t limit) {
     *buf = (struct buf){.limit = limit};
 }
 
+void buf_init_secret(struct buf *buf, size_t limit) {
+    *buf = (struct buf){.limit = limit, .secret = true};
+}
+
+static bool resize(struct buf *buf, size_t cap) {
+    uint8_t *at = buf->secret ? secret_realloc(buf->at, cap) : realloc(buf->at, cap);
+    if (!at)
+        return false;
+    buf->at = at;
+    buf->cap = cap;
+    return true;
+}
+
 /* Makes room for `more` bytes behind those in use. */
 static int buf_reserve(struct buf *buf, size_t more) {
     if (more > buf->limit - buf->len)
@@ -23,12 +37,7 @@ static int buf_reserve(struct buf *buf, size_t more) {
     size_t cap = buf->cap ? buf->cap : FIRST_CAP;
     while (cap < need)
         cap = cap > SIZE_MAX / 2 ? need : cap * 2;
-    uint8_t *at = realloc(buf->at, cap);
-    if (!at)
-        return -ENOMEM;
-    buf->at = at;
-    buf->cap = cap;
-    return 0;
+    return resize(buf, cap) ? 0 : -ENOMEM;
 }
 
 int buf_append(struct buf *buf, const void *at, size_t len) {
@@ -55,19 +64,16 @@ int buf_printf(struct buf *buf, const char *format, ...) {
     if (len < 0)
         return -ENOMEM;
     int err = buf_append(buf, text, (size_t)len);
+    if (buf->secret)
+        OPENSSL_cleanse(text, (size_t)len);
     free(text);
     return err;
 }
 
 const char *buf_str(struct buf *buf) {
     /* The NUL may pass the limit by one: it is none of the bytes. */
-    if (buf->len == buf->cap) {
-        uint8_t *at = realloc(buf->at, buf->cap + 1);
-        if (!at)
-            return NULL;
-        buf->at = at;
-        buf->cap++;
-    }
+    if (buf->len == buf->cap && !resize(buf, buf->cap + 1))
+        return NULL;
     buf->at[buf->len] = '\0';
     return (const char *)buf->at;
 }
@@ -83,8 +89,10 @@ void buf_reset(struct buf *buf) {
 void buf_free(struct buf *buf) {
     if (!buf)
         return;
+    if (buf->secret && buf->at)
+        OPENSSL_cleanse(buf->at, buf->cap);
     free(buf->at);
-    buf_init(buf, buf->limit);
+    *buf = (struct buf){.limit = buf->limit, .secret = buf->secret};
 }
 
 void buf_free_secret(struct buf *buf) {

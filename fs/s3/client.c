@@ -46,11 +46,13 @@ static bool open_pools(struct s3_client *client, const struct config *config) {
     const struct http_options aws = {.connections = 1,
                                      .connect_timeout_ms = CONNECT_TIMEOUT_MS,
                                      .stall_timeout_ms = STALL_TIMEOUT_MS,
-                                     .ca_bundle = client->ca_bundle};
+                                     .ca_bundle = client->ca_bundle,
+                                     .forgetful = true};
     const struct http_options host = {.connections = 1,
                                       .connect_timeout_ms = HOST_TIMEOUT_MS,
                                       .stall_timeout_ms = HOST_TIMEOUT_MS,
-                                      .direct = true};
+                                      .direct = true,
+                                      .forgetful = true};
     client->pool = http_pool_new(&options);
     client->network.aws = http_pool_new(&aws);
     client->network.host = http_pool_new(&host);

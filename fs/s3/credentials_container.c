@@ -120,7 +120,7 @@ static int ask(const struct container *container, const char *url, const struct 
     const char *headers[2] = {line->len ? (const char *)line->at : NULL};
     struct http_answer answer = {0};
     struct buf body;
-    buf_init(&body, CREDENTIALS_JSON_MAX);
+    buf_init_secret(&body, CREDENTIALS_JSON_MAX);
     int err = http_get(container->network->host, url, headers, buf_sink, &body, &answer, fault);
     if (!err)
         err = read_answer(&answer, &body, ret, fault);
@@ -135,7 +135,7 @@ static int get(struct credentials_provider *base, struct credentials *ret, struc
     if (err)
         return err;
     struct buf line;
-    buf_init(&line, TOKEN_FILE_MAX);
+    buf_init_secret(&line, TOKEN_FILE_MAX);
     err = make_line(&line, fault);
     if (!err)
         err = ask((struct container *)base, url, &line, ret, fault);

@@ -3,7 +3,6 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,13 +68,6 @@ static int read_object(const cJSON *object, struct credentials *ret) {
     return err;
 }
 
-/* Of what is deeper nothing was read, and it is no secret of anybody's. */
-static void clear_texts(cJSON *object) {
-    for (cJSON *item = object->child; item; item = item->next)
-        if (item->valuestring)
-            OPENSSL_cleanse(item->valuestring, strlen(item->valuestring));
-}
-
 int credentials_json_parse(const char *text, size_t len, struct credentials *ret) {
     if (len > CREDENTIALS_JSON_MAX)
         return -EPROTO;
@@ -87,7 +79,6 @@ int credentials_json_parse(const char *text, size_t len, struct credentials *ret
     if (!object)
         return -EPROTO;
     int err = cJSON_IsObject(object) ? read_object(object, ret) : -EPROTO;
-    clear_texts(object);
     cJSON_Delete(object);
     return err;
 }

@@ -73,7 +73,7 @@ static int ask(const struct visit *visit, const char *method, const char *path, 
 /* A session, which version 2 of the service wants. */
 static int take_token(struct visit *visit, struct fault *fault) {
     struct buf token;
-    buf_init(&token, TOKEN_MAX);
+    buf_init_secret(&token, TOKEN_MAX);
     int err = ask(visit, "PUT", "/latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds: 21600",
                   &token, fault);
     for (size_t i = 0; i < token.len && !err; i++)
@@ -108,7 +108,7 @@ static int find_role(struct visit *visit, struct buf *path, struct fault *fault)
 static int take_credentials(struct visit *visit, const char *path, struct credentials *ret,
                             struct fault *fault) {
     struct buf body;
-    buf_init(&body, CREDENTIALS_JSON_MAX);
+    buf_init_secret(&body, CREDENTIALS_JSON_MAX);
     int err = ask(visit, "GET", path, (const char *)visit->token_line.at, &body, fault);
     if (!err) {
         err = credentials_json_parse((const char *)body.at, body.len, ret);
@@ -165,7 +165,7 @@ static int get(struct credentials_provider *base, struct credentials *ret, struc
         return -ENOENT;
     if (!find_endpoint(visit.endpoint, sizeof visit.endpoint))
         return fault_set(fault, -EACCES, "AWS_EC2_METADATA_SERVICE_ENDPOINT is too long");
-    buf_init(&visit.token_line, 2 * TOKEN_MAX);
+    buf_init_secret(&visit.token_line, 2 * TOKEN_MAX);
     int err = take(&visit, ret, fault);
     buf_free_secret(&visit.token_line);
     return note_end(metadata, err);

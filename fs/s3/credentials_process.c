@@ -120,7 +120,7 @@ static int explain(int err, int status, struct fault *fault) {
 static int read_credentials(const char *command, struct credentials *ret, struct fault *fault) {
     struct buf output;
     int status = 0;
-    buf_init(&output, CREDENTIALS_JSON_MAX);
+    buf_init_secret(&output, CREDENTIALS_JSON_MAX);
     int err = run(command, &output, &status);
     if (err || status != 0) {
         err = explain(err, status, fault);

@@ -23,7 +23,7 @@ static int ask(const struct web_identity *provider, const struct credentials_rol
                const char *token_file, struct credentials *ret, struct fault *fault) {
     const struct sts_call call = {.role = role, .network = provider->network};
     struct buf token;
-    buf_init(&token, TOKEN_FILE_MAX);
+    buf_init_secret(&token, TOKEN_FILE_MAX);
     int err = token_file_read(token_file,
                               "AWS_WEB_IDENTITY_TOKEN_FILE, or the profile's "
                               "web_identity_token_file",

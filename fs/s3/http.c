@@ -1,7 +1,9 @@
 #include <maciefs/http.h>
+#include <maciefs/secret.h>
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -95,7 +97,8 @@ static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 static CURLcode curl_ready;
 
 static void init_curl(void) {
-    curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
+    curl_ready = curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, secret_free, secret_realloc,
+                                      strdup, calloc);
 }
 
 static int64_t now_ms(void) {
@@ -182,6 +185,13 @@ static int on_progress(void *ctx, curl_off_t total, curl_off_t now, curl_off_t u
     return x->err || x->stalled;
 }
 
+/* TLS keeps the last of what was read, as it came and in the clear. */
+static CURLcode clear_what_was_read(CURL *curl, void *context, void *ctx) {
+    (void)curl, (void)ctx;
+    SSL_CTX_set_options(context, SSL_OP_CLEANSE_PLAINTEXT);
+    return CURLE_OK;
+}
+
 /* What all exchanges of a handle have in common. */
 static CURLcode set_up(CURL *curl, const struct http_options *options) {
     for (size_t i = 0; i < sizeof fixed_options / sizeof *fixed_options; i++) {
@@ -196,6 +206,10 @@ static CURLcode set_up(CURL *curl, const struct http_options *options) {
     CURLcode rc = curl_easy_setopt(curl, CURLOPT_USERAGENT, "maciefs/" MACIEFS_VERSION);
     if (rc == CURLE_OK && options->ca_bundle)
         rc = curl_easy_setopt(curl, CURLOPT_CAINFO, options->ca_bundle);
+    /* Where libcurl has another TLS than OpenSSL it says no, and the memory is that one's affair.
+     */
+    if (rc == CURLE_OK && options->forgetful)
+        (void)curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, clear_what_was_read);
     if (rc == CURLE_OK && options->direct)
         rc = curl_easy_setopt(curl, CURLOPT_PROXY, "");
     if (rc == CURLE_OK)
@@ -409,7 +423,8 @@ static int perform(struct exchange *x, const struct http_request *request, struc
 int http_send(struct http_pool *pool, const struct http_request *request, bytes_sink sink,
               void *ctx, struct http_answer *ret, struct fault *fault) {
     struct exchange x = {.pool = pool, .sink = sink, .ctx = ctx};
-    buf_init(&x.error_body, ERROR_BODY_MAX);
+    /* It may quote what was signed, a session token among that. */
+    buf_init_secret(&x.error_body, ERROR_BODY_MAX);
     name_host(&x, request->url);
     struct curl_slist *lines;
     int err = header_lines(request->headers, &lines);
@@ -420,6 +435,10 @@ int http_send(struct http_pool *pool, const struct http_request *request, bytes_
         fault_set(fault, err, "the request to %s was not sent: %s", x.host, strerrordesc_np(-err));
     } else {
         err = perform(&x, request, lines, ret, fault);
+        if (pool->options.forgetful) {
+            curl_easy_cleanup(x.curl);
+            x.curl = NULL;
+        }
         give_back(pool, x.curl);
     }
     curl_slist_free_all(lines);

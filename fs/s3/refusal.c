@@ -23,8 +23,8 @@
 #define KMS_OBJECT "the object {key} in {bucket} is encrypted with {kms_key}"
 #define KMS_DENIED                                                                                 \
     S3_KMS_DENIED                                                                                  \
-        "{kms_key}{who}, which the object {key} in {bucket} is encrypted with: allow it "          \
-        "in the policy of the credentials' user or role, and in the key's own{said}"
+    "{kms_key}{who}, which the object {key} in {bucket} is encrypted with: allow it "              \
+    "in the policy of the credentials' user or role, and in the key's own{said}"
 
 /*
  * The first that fits holds. What S3 says of denials: S3 User Guide, "Troubleshoot access denied

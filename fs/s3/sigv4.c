@@ -172,7 +172,7 @@ static int append_hex(struct buf *out, const uint8_t digest[DIGEST_LEN]) {
 
 static int append_string_to_sign(struct buf *out, const struct signing *signing) {
     struct buf canonical;
-    buf_init(&canonical, TEXT_LIMIT);
+    buf_init_secret(&canonical, TEXT_LIMIT);
     uint8_t digest[DIGEST_LEN];
     int err = append_canonical_request(&canonical, signing);
     if (!err && !EVP_Digest(canonical.at, canonical.len, digest, NULL, EVP_sha256(), NULL))
@@ -201,7 +201,7 @@ static int hmac(struct slice key, const void *at, size_t len, uint8_t ret[DIGEST
 /* The secret, narrowed to a day, a region and a service. */
 static int signing_key(const struct signing *signing, const char *secret, uint8_t ret[DIGEST_LEN]) {
     struct buf first;
-    buf_init(&first, TEXT_LIMIT);
+    buf_init_secret(&first, TEXT_LIMIT);
     int err = buf_append_str(&first, "AWS4");
     if (!err)
         err = buf_append_str(&first, secret);
@@ -305,10 +305,10 @@ int sigv4_sign(const struct sigv4_request *request, const struct credentials *cr
         memcpy(signing.headers, request->headers, request->header_count * sizeof *signing.headers);
     buf_init(&signing.scope, TEXT_LIMIT);
     struct sigv4_signed lines;
-    buf_init(&lines.amz_date, TEXT_LIMIT);
-    buf_init(&lines.content_sha256, TEXT_LIMIT);
-    buf_init(&lines.security_token, TEXT_LIMIT);
-    buf_init(&lines.authorization, TEXT_LIMIT);
+    buf_init_secret(&lines.amz_date, TEXT_LIMIT);
+    buf_init_secret(&lines.content_sha256, TEXT_LIMIT);
+    buf_init_secret(&lines.security_token, TEXT_LIMIT);
+    buf_init_secret(&lines.authorization, TEXT_LIMIT);
     int err = set_moment(&signing);
     if (!err)
         err = add_headers(&signing, credentials, &lines);

@@ -293,7 +293,7 @@ static int ask(const struct sts_call *call, const struct target *target, struct 
     struct http_answer answer = {0};
     struct fault why = {.text = ""};
     struct buf body;
-    buf_init(&body, ANSWER_MAX);
+    buf_init_secret(&body, ANSWER_MAX);
     int err = post(call, target, form, lines, &body, &answer, &why);
     if (err)
         err = explain_failure(call, err, &why, fault);
@@ -335,7 +335,7 @@ static int refuse_form(const struct sts_call *call, int err, struct fault *fault
 int sts_assume_role(const struct sts_call *call, const struct credentials *source,
                     struct credentials *ret, struct fault *fault) {
     struct buf form;
-    buf_init(&form, BODY_MAX);
+    buf_init_secret(&form, BODY_MAX);
     int err = write_form(call, "AssumeRole", &form);
     if (!err)
         err = add_field(&form, "ExternalId", call->role->external_id);
@@ -347,7 +347,7 @@ int sts_assume_role(const struct sts_call *call, const struct credentials *sourc
 int sts_assume_role_with_web_identity(const struct sts_call *call, const struct buf *token,
                                       struct credentials *ret, struct fault *fault) {
     struct buf form;
-    buf_init(&form, BODY_MAX);
+    buf_init_secret(&form, BODY_MAX);
     int err = write_form(call, "AssumeRoleWithWebIdentity", &form);
     if (!err)
         err = buf_append_str(&form, "&WebIdentityToken=");

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <expat.h>
 #include <limits.h>
+#include <maciefs/secret.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +100,9 @@ static int parse(struct reader *r, const uint8_t *xml, size_t len) {
     return XML_GetErrorCode(r->parser) == XML_ERROR_NO_MEMORY ? -ENOMEM : -EPROTO;
 }
 
+/* The text may be a secret, and the parser copies some of it. */
+static const XML_Memory_Handling_Suite clearing = {malloc, secret_realloc, secret_free};
+
 int xml_read(const uint8_t *xml, size_t len, const struct xml_handler *handler) {
     if (len > INT_MAX)
         return -EPROTO;
@@ -107,10 +111,9 @@ int xml_read(const uint8_t *xml, size_t len, const struct xml_handler *handler) 
         return -ENOMEM;
     r->handler = handler;
     clear_text(r);
-    r->parser = XML_ParserCreate(NULL);
+    r->parser = XML_ParserCreate_MM(NULL, &clearing, NULL);
     int err = r->parser ? parse(r, xml, len) : -ENOMEM;
     XML_ParserFree(r->parser);
-    /* The text may have been a secret. */
     OPENSSL_cleanse(r, sizeof *r);
     free(r);
     return err;

@@ -8,6 +8,7 @@
 #ifndef MACIEFS_BYTES_H
 #define MACIEFS_BYTES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ struct buf {
     size_t len;   /* bytes in use */
     size_t cap;   /* bytes allocated */
     size_t limit; /* bytes it may ever hold */
+    bool secret;  /* what is given up is overwritten */
 };
 
 /*
@@ -26,6 +28,9 @@ typedef int (*bytes_sink)(void *ctx, const uint8_t *at, size_t len);
 
 /* An empty buffer in place; allocates nothing. */
 void buf_init(struct buf *buf, size_t limit);
+
+/* The same for a secret: what it gives up is overwritten, also as it grows. */
+void buf_init_secret(struct buf *buf, size_t limit);
 
 /* Returns 0, -ENOMEM, or -EMSGSIZE where the limit would be passed. */
 int buf_append(struct buf *buf, const void *at, size_t len);
@@ -48,7 +53,7 @@ void buf_reset(struct buf *buf);
 /* Frees the memory; the buffer is as buf_init left it. Accepts NULL. */
 void buf_free(struct buf *buf);
 
-/* Frees memory that held a secret, after overwriting it. */
+/* The same, after overwriting it, whatever it was made for. */
 void buf_free_secret(struct buf *buf);
 
 #endif

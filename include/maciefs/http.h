@@ -4,7 +4,7 @@
  * A thin layer on libcurl: it sends a request with the headers it is given, follows no redirects,
  * asks for no content encoding, verifies TLS, and gives up when connecting, or a pause in the
  * answer, takes too long. What an answer means, and whether to try again, is the caller's to
- * decide.
+ * decide. Requests are signed with secrets, so libcurl overwrites what it frees.
  */
 #ifndef MACIEFS_HTTP_H
 #define MACIEFS_HTTP_H
@@ -20,6 +20,7 @@ struct http_options {
     unsigned stall_timeout_ms;   /* no byte for so long ends an exchange */
     const char *ca_bundle;       /* a file of certificates to trust; NULL for this machine's */
     bool direct;                 /* never through a proxy, whatever the environment says */
+    bool forgetful;              /* keeps nothing of an exchange, as its answers are secrets */
 };
 
 struct http_request {

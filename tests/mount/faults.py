@@ -2,7 +2,8 @@
 
 It serves one bucket from memory: ListObjectsV2 and GetObject, with keep-alive. LastModified is the
 test's to choose. A test arms faults, each for a kind of request and a number of times; every request
-is recorded. It does not check signatures (the real server does), but it wants one, with its key.
+is recorded. It does not check signatures (the real server does), but it wants one, by a key that it
+knows, with that key's session token.
 """
 
 import calendar
@@ -94,6 +95,9 @@ class FaultServer:
         self.page = page
         self.clock_skew = 0           # seconds that its clock is ahead
         self.refused_dates = 0        # requests whose date was too far from it
+        self.keys = {ACCESS_KEY: None}  # who may ask, each with its session token; None: any
+        self.ended = set()            # session tokens that count as expired
+        self.refused_keys = 0         # requests by a key that is not known, or whose session ended
         self.content_encoding = None  # header of every object
         self.objects = {}
         self.requests = []
@@ -268,8 +272,15 @@ class _Handler(BaseHTTPRequestHandler):
         """Answers a request that S3 would refuse whatever it asks for. Returns whether it did."""
         match = re.match(r"AWS4-HMAC-SHA256 Credential=([^/]*)/\d{8}/([^/]*)/s3/aws4_request,",
                          request.headers.get("Authorization", ""))
-        if not match or match[1] != ACCESS_KEY:
+        token = request.headers.get("x-amz-security-token")
+        if not match or match[1] not in self.owner.keys:
+            self.owner.refused_keys += 1
             self.error(403, "InvalidAccessKeyId", "The key does not exist in our records.")
+        elif token in self.owner.ended:
+            self.owner.refused_keys += 1
+            self.error(400, "ExpiredToken", "The provided token has expired.")
+        elif self.owner.keys[match[1]] not in (None, token):
+            self.error(400, "InvalidToken", "The provided token is malformed.")
         elif match[2] != self.owner.region:
             self.fault_region(request, self.owner.region)
         elif abs(self.owner.clock() - signed_at(request)) > CLOCK_SLACK_S:
@@ -346,9 +357,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     # Faults: each is armed by its name without "fault_"
 
-    def fault_status(self, request, status, code="InternalError", headers=None):
+    def fault_status(self, request, status, code="InternalError", message="It went wrong.",
+                     headers=None, extra=""):
         """An error answer: 503 SlowDown, 500, 429, 403 with a code …"""
-        self.error(status, code, headers=headers)
+        self.error(status, code, message, headers, extra)
 
     def fault_region(self, request, region):
         self.error(400, "AuthorizationHeaderMalformed", f"expecting '{region}'",

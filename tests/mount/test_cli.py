@@ -1,6 +1,7 @@
 """What the command line accepts and refuses: a refusal is a non-zero exit, one sentence on stderr
 that says what to mend, and nothing mounted."""
 
+import json
 import os
 import pty
 import re
@@ -22,7 +23,8 @@ def run(*arguments, env=None):
 
 
 class Refusals:
-    """Starts mounts that must fail, in both modes, and returns what was said."""
+    """Starts mounts that must fail, in both modes, and returns what was said: one sentence; where a
+    right is missing, the policy that gives it follows."""
 
     def __init__(self, make_mount):
         self.make_mount = make_mount
@@ -34,8 +36,11 @@ class Refusals:
             with pytest.raises(MountFailed) as failed:
                 mount.start()
             assert failed.value.code not in (0, None) and failed.value.code > 0
-            said.append(failed.value.stderr)
-            assert said[-1].count("\n") == 1 and said[-1].endswith("\n"), said[-1]
+            sentence, end, more = failed.value.stderr.partition("\n")
+            said.append(sentence)
+            assert end, sentence
+            self.policy = json.loads(more.partition("\n")[2]) if " denies s3:" in sentence else None
+            assert self.policy or not more, more
             assert not is_mounted(mount.path)
             assert mount.ended()
             assert os.listdir(mount.path) == []
@@ -179,6 +184,11 @@ def test_no_right_to_list(rgw, filled_bucket, refusal):
     rgw.add_user("stranger", "STRANGERKEY", "stranger-secret")
     refusal(filled_bucket, env={"AWS_ACCESS_KEY_ID": "STRANGERKEY", "AWS_DEFAULT_REGION": "us-east-1",
                                 "AWS_SECRET_ACCESS_KEY": "stranger-secret"})
+    arn = f"arn:aws:s3:::{filled_bucket.bucket}"
+    lists, gets = refusal.policy["Statement"]
+    assert (lists["Action"], lists["Resource"]) == ("s3:ListBucket", arn)
+    assert lists["Condition"] == {"StringLike": {"s3:prefix": "macie/*"}}
+    assert (gets["Action"], gets["Resource"]) == ("s3:GetObject", f"{arn}/macie/*")
 
 
 def test_nobody_listens_at_the_endpoint(filled_bucket, refusal):

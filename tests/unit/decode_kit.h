@@ -196,7 +196,7 @@ static inline void expect_damaged(const struct buf *object, const struct buf *pl
 static inline void expect_cuts_found(const struct buf *object, const struct buf *plain,
                                      const size_t *whole) {
     for (size_t len = 1; len < object->len; len++) {
-        struct buf part = {object->at, len, len, len};
+        struct buf part = {.at = object->at, .len = len, .cap = len, .limit = len};
         for (size_t i = 0; i < 2; i++) {
             struct decoded got = decode(&part, all_cuts[i], NO_LIMIT);
             assert_int_equal(got.err, len == *whole ? 0 : -EBADMSG);

@@ -113,6 +113,24 @@ static void reset_keeps_memory_and_free_keeps_the_limit(void **state) {
     buf_free(&buf);
 }
 
+static void a_secret_is_kept_whole_as_it_grows(void **state) {
+    (void)state;
+    struct buf buf, other;
+    buf_init_secret(&buf, 100000);
+    buf_init(&other, 100000);
+    for (unsigned i = 0; i < 10000; i++) {
+        assert_int_equal(buf_printf(&buf, "%04u", i), 0);
+        assert_int_equal(buf_printf(&other, "%04u", i), 0);
+        assert_non_null(buf_str(&buf));
+    }
+    assert_string_equal(buf_str(&buf), buf_str(&other));
+    buf_free(&other);
+    buf_free(&buf);
+    assert_null(buf.at);
+    assert_true(buf.secret);
+    buf_free_secret(&buf);
+}
+
 static void fault_holds_a_sentence(void **state) {
     (void)state;
     struct fault fault;
@@ -147,6 +165,7 @@ int main(void) {
         cmocka_unit_test(string_ends_at_every_length),
         cmocka_unit_test(sink_appends),
         cmocka_unit_test(reset_keeps_memory_and_free_keeps_the_limit),
+        cmocka_unit_test(a_secret_is_kept_whole_as_it_grows),
         cmocka_unit_test(fault_holds_a_sentence),
         cmocka_unit_test(fault_is_cut_to_fit),
         cmocka_unit_test(fault_cannot_steer_a_terminal),

@@ -99,7 +99,11 @@ static void gzip_around_what_goes_at_once(void **state) {
         put(&noise, &(uint8_t){word >> 24}, 1);
     }
     for (size_t stored = (256 << 10) - 60; stored <= (256 << 10) + 60; stored += 60) {
-        struct buf plain = {noise.at, stored - 98, noise.cap, noise.limit}, object = new_buf();
+        struct buf plain = {.at = noise.at,
+                            .len = stored - 98,
+                            .cap = noise.cap,
+                            .limit = noise.limit},
+                   object = new_buf();
         put_gzip(&object, &plain);
         assert_true(object.len > stored - 90 && object.len < stored + 30);
         expect_plain(&object, &plain, "gzip");
@@ -265,7 +269,7 @@ static void gzip_gives_all_of_a_full_window(void **state) {
     put_gzip(&object, &plain);
     expect_plain(&object, &plain, "gzip");
     for (size_t len = 2; len < object.len; len++) {
-        struct buf cut = {object.at, len, len, len};
+        struct buf cut = {.at = object.at, .len = len, .cap = len, .limit = len};
         struct decoded one = decode(&cut, CUT_NOWHERE, NO_LIMIT);
         struct decoded two = decode(&cut, CUT_BYTES, NO_LIMIT);
         assert_int_equal(one.plain.len, two.plain.len);
@@ -372,8 +376,8 @@ static void sink_errors_end_the_pass(void **state) {
 static void expect_reset_begins_anew(size_t whole_max) {
     struct buf plain = make_events(5000), whole = new_buf(), got = new_buf();
     put_gzip(&whole, &plain);
-    struct buf cut = {whole.at, whole.len / 2, whole.cap, whole.limit};
-    struct buf head = {whole.at, 1, whole.cap, whole.limit};
+    struct buf cut = {.at = whole.at, .len = whole.len / 2, .cap = whole.cap, .limit = whole.limit};
+    struct buf head = {.at = whole.at, .len = 1, .cap = whole.cap, .limit = whole.limit};
     const struct {
         const struct buf *object;
         int err;

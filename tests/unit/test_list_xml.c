@@ -347,14 +347,17 @@ static void reads_errors(void **state) {
 
 static void takes_from_errors_only_what_fits(void **state) {
     (void)state;
-    char xml[2000];
+    char xml[4000];
     snprintf(xml, sizeof xml,
-             "<Error><Code>%0*d</Code><Message>%0*d</Message><Region>a b</Region></Error>", 64, 0,
-             500, 0);
+             "<Error><Code>%0*d</Code><Message>%0*d</Message><Region>a b</Region>"
+             "<StorageClass>no word</StorageClass><AccessTier>%0*d</AccessTier></Error>", 64, 0,
+             3000, 0, 32, 0);
     struct s3_error error = error_of(xml);
     assert_string_equal(error.code, "");
     assert_int_equal(strlen(error.message), sizeof error.message - 1);
     assert_string_equal(error.region, "");
+    assert_string_equal(error.storage_class, "");
+    assert_string_equal(error.access_tier, "");
     static const char *const none[] = {"", "garbage", "<html><Code>x</Code></html>", "<Error>",
                                        "<!DOCTYPE a><Error><Code>x</Code></Error>"};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)
