@@ -75,34 +75,43 @@ static int mount_and_serve(const struct config *config, const char *name, const 
     return err < 0 ? err : 0;
 }
 
-/* Finds out that the source is there, and its names. It is closed again: who keeps the mount has no
- * use for it, nor for its credentials. */
-static int look_at_source(const struct config *config, char **ret_name, char **ret_prefix,
-                          struct fault *fault) {
+/* What is known of the source when it was looked at. */
+struct look {
+    const struct config *config;
+    char *name, *prefix;
+    struct fault *fault;
+};
+
+/* Finds out that it is there. It is closed again: who keeps the mount has no use for it, nor for
+ * its credentials. */
+static int look_at_source(void *ctx) {
+    struct look *look = ctx;
     struct source *source = NULL;
-    int err = source_open(config, &source, fault);
+    int err = source_open(look->config, &source, look->fault);
     if (err)
         return err;
-    *ret_name = strdup(source->name);
-    *ret_prefix = strdup(source->prefix);
+    look->name = strdup(source->name);
+    look->prefix = strdup(source->prefix);
     source_free(source);
-    return *ret_name && *ret_prefix ? 0 : fault_set(fault, -ENOMEM, "memory is exhausted");
+    return look->name && look->prefix ? 0 : fault_set(look->fault, -ENOMEM, "memory is exhausted");
 }
 
 static int run(const struct config *config, struct fault *fault) {
-    char *name = NULL, *prefix = NULL;
+    struct look look = {.config = config, .fault = fault};
     int folder = -1;
     int err = hour_zone_set(config->timezone, fault);
     if (!err)
-        err = look_at_source(config, &name, &prefix, fault);
+        err = secret_run(look_at_source, &look);
+    if (err && !fault->text[0])
+        fault_set(fault, err, "no thread can be started: %s", strerrordesc_np(-err));
     if (!err)
-        err = folder = store_lock(config->cache, name, fault);
+        err = folder = store_lock(config->cache, look.name, fault);
     if (err >= 0)
-        err = mount_and_serve(config, name, prefix, folder, fault);
+        err = mount_and_serve(config, look.name, look.prefix, folder, fault);
     if (folder >= 0)
         close(folder);
-    free(name);
-    free(prefix);
+    free(look.name);
+    free(look.prefix);
     return err;
 }
 

@@ -64,8 +64,6 @@ int buf_printf(struct buf *buf, const char *format, ...) {
     if (len < 0)
         return -ENOMEM;
     int err = buf_append(buf, text, (size_t)len);
-    if (buf->secret)
-        OPENSSL_cleanse(text, (size_t)len);
     free(text);
     return err;
 }

@@ -253,7 +253,10 @@ static int append_authorization(struct buf *out, const struct signing *signing,
 static int add_header(struct signing *signing, const char *name, const char *value,
                       struct buf *line) {
     signing->headers[signing->header_count++] = (struct sigv4_header){name, value};
-    return buf_printf(line, "%s: %s", name, value);
+    int err = buf_append_str(line, name);
+    if (!err)
+        err = buf_append_str(line, ": ");
+    return err ? err : buf_append_str(line, value);
 }
 
 static int add_headers(struct signing *signing, const struct credentials *credentials,

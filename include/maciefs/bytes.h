@@ -38,7 +38,8 @@ int buf_append(struct buf *buf, const void *at, size_t len);
 /* Appends a string without its NUL. Errors as buf_append. */
 int buf_append_str(struct buf *buf, const char *text);
 
-/* Appends formatted text without its NUL. Errors as buf_append. */
+/* Appends formatted text without its NUL; no secret, of which printf leaves copies. Errors as
+ * buf_append. */
 int buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Makes sure a NUL follows the bytes (not counted in `len`); returns them as a string, or NULL. */

@@ -13,4 +13,11 @@
 void *secret_realloc(void *at, size_t size);
 void secret_free(void *at);
 
+/*
+ * Runs `work` apart: in a thread of its own, and waits for it. Nothing of what it worked on is left
+ * in the caller's registers, nor on any stack. Returns what it returns, or -EAGAIN or -ENOMEM where
+ * there can be no such thread.
+ */
+int secret_run(int (*work)(void *ctx), void *ctx);
+
 #endif

@@ -94,6 +94,7 @@ class FaultServer:
         self.region = region
         self.page = page
         self.clock_skew = 0           # seconds that its clock is ahead
+        self.clock_slack = CLOCK_SLACK_S
         self.refused_dates = 0        # requests whose date was too far from it
         self.keys = {ACCESS_KEY: None}  # who may ask, each with its session token; None: any
         self.ended = set()            # session tokens that count as expired
@@ -283,7 +284,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.error(400, "InvalidToken", "The provided token is malformed.")
         elif match[2] != self.owner.region:
             self.fault_region(request, self.owner.region)
-        elif abs(self.owner.clock() - signed_at(request)) > CLOCK_SLACK_S:
+        elif abs(self.owner.clock() - signed_at(request)) > self.owner.clock_slack:
             self.owner.refused_dates += 1
             self.error(403, "RequestTimeTooSkewed", "The clocks differ too much.")
         elif request.path.split("/")[1] != BUCKET:

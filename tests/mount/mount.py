@@ -1,7 +1,8 @@
 """One maciefs mount under test.
 
 It is started as a user would start it, watched by its processes, and unmounted whatever happened.
-Closing it fails where a sanitizer wrote a report or the mount did not end.
+Closing it fails where a sanitizer wrote a report, the mount did not end, or a secret stands where
+others can read it.
 """
 
 import glob
@@ -24,6 +25,13 @@ BARE_ENVIRONMENT = {
     "HOME": "/nonexistent",
     "LANG": "C.UTF-8",
 }
+
+
+# What no mount may show: the secrets that tests, and the services that they stand for, hand out.
+SECRETS = set()
+SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+                    "AWS_CONTAINER_AUTHORIZATION_TOKEN")
+SIGNATURE = "Signature="
 
 
 def wait_until(condition, what, patience=PATIENCE_S):
@@ -137,6 +145,26 @@ class Mount:
             wait_until(self._is_up, "the mount")
         return self
 
+    @property
+    def secrets(self):
+        own = {self.env[name] for name in SECRET_VARIABLES if self.env.get(name)}
+        return {secret for secret in SECRETS | own if len(secret) >= 8} | {SIGNATURE}
+
+    def _assert_discreet(self):
+        """No secret stands in what it said; nor, while it lives, on its command lines or among the
+        mounts that all users see."""
+        seen = {"its messages": self.stderr}
+        for pid in pids_naming(self.path):
+            try:
+                with open(f"/proc/{pid}/cmdline") as cmdline:
+                    seen[f"the command line of {pid}"] = cmdline.read()
+            except OSError:
+                continue  # it ended
+        with open("/proc/self/mountinfo") as mounts:
+            seen["the mounts"] = mounts.read()
+        shown = [where for where, text in seen.items() if any(s in text for s in self.secrets)]
+        assert not shown, f"a secret stands in {', '.join(shown)}:\n{self.stderr}"
+
     def _is_up(self):
         self._check_alive()
         return is_mounted(self.path) and self.server and self._answers()
@@ -192,6 +220,7 @@ class Mount:
     def close(self):
         """Ends the mount whatever its state; fails on sanitizer reports, on servers that died by
         themselves, and on what would not end."""
+        self._assert_discreet()
         restarts = self._restarts()
         lazily = False
         if is_mounted(self.path):
@@ -208,6 +237,7 @@ class Mount:
         finally:
             reports = sanitizer_reports(self.folder)
             assert not reports, "\n".join(reports)
+        self._assert_discreet()
         assert not lazily, "the mount was busy at the end of the test"
         assert restarts in (None, self.kills), f"a server died by itself:\n{self.stderr}"
 
