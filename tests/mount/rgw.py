@@ -6,7 +6,9 @@ folder, and every process it starts is ended by its own pid. As a program it ser
     python3 rgw.py FOLDER
 """
 
+import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -71,9 +73,12 @@ rgw enable quota threads = false
 rgw dynamic resharding = false
 rgw override bucket index max shards = 1
 rgw max chunk size = 4194304
+rgw s3 auth use sts = true
+rgw sts key = {sts_key}
 """
 
 START_LIMIT_S = 60
+USER = "tester"
 
 
 def free_port():
@@ -98,6 +103,11 @@ def s3_client(endpoint, access_key, secret_key, **config):
             **config,
         ),
     )
+
+
+def _document(*statements):
+    """A policy; without spaces, which the server takes for what a form makes of them."""
+    return json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
 
 
 class Rgw:
@@ -144,12 +154,29 @@ class Rgw:
             process.wait()
         self.processes = []
 
-    def add_user(self, name, access_key, secret_key):
+    def add_user(self, name, access_key, secret_key, *more):
         """A user of its own, who may read no other's bucket."""
         self._run(
             "radosgw-admin", "user", "create", f"--uid={name}", f"--display-name={name}",
-            f"--access-key={access_key}", f"--secret-key={secret_key}",
+            f"--access-key={access_key}", f"--secret-key={secret_key}", *more,
         )
+
+    def add_role(self, name):
+        """A role that the server's own user may assume, without any right; returns its ARN."""
+        return self._iam().create_role(RoleName=name, AssumeRolePolicyDocument=_document({
+            "Effect": "Allow", "Principal": {"AWS": [f"arn:aws:iam:::user/{USER}"]},
+            "Action": ["sts:AssumeRole"]}))["Role"]["Arn"]
+
+    def allow(self, role, statements):
+        """Gives the role rights, by statements of a policy."""
+        self._iam().put_role_policy(RoleName=role, PolicyName="rights",
+                                    PolicyDocument=_document(*statements))
+
+    def _iam(self):
+        return boto3.client("iam", endpoint_url=self.endpoint, region_name="us-east-1",
+                            aws_access_key_id=self.access_key,
+                            aws_secret_access_key=self.secret_key,
+                            config=Config(retries={"max_attempts": 0}))
 
     def _configure(self):
         for name in ("mon", "osd"):
@@ -161,7 +188,8 @@ class Rgw:
         self.mon_port = free_port()
         with open(self.conf, "w") as conf:
             conf.write(CEPH_CONF.format(
-                fsid=self.fsid, folder=self.folder, mon_port=self.mon_port, port=self.port))
+                fsid=self.fsid, folder=self.folder, mon_port=self.mon_port, port=self.port,
+                sts_key=secrets.token_hex(8)))
         with open(os.path.join(self.folder, "keyring"), "w") as keyring:
             keyring.write("")
 
@@ -180,7 +208,7 @@ class Rgw:
         self._spawn("ceph-osd", "-i", "0", "-f")
 
     def _start_gateway(self):
-        self.add_user("tester", self.access_key, self.secret_key)
+        self.add_user(USER, self.access_key, self.secret_key, "--caps=roles=*")
         gateway = self._spawn("radosgw", "-n", "client.rgw", "-f")
         deadline = time.monotonic() + START_LIMIT_S
         while not self._listens():

@@ -15,7 +15,7 @@ import memory
 import mount as mount_module
 import pytest
 import wazuh_view
-from mount import PATIENCE_S, assert_same, wait_until
+from mount import PATIENCE_S, MountFailed, assert_same, wait_until
 from test_credentials import ROLE, serve, sts_answer  # noqa: F401: serve is a fixture
 
 HOUR = LASTING_S = 3600
@@ -194,6 +194,26 @@ def test_keys_that_are_replaced_in_their_file(faulty, fault_server, make_mount, 
     mount.wait_for_log(hour, corpus.expected_log(current))
     assert mount.stderr.count("does not know the access key id") == 1
     assert "answers again" in mount.stderr
+
+
+def test_a_role_of_the_real_server(rgw, bucket, make_mount, rng, hour, old_hour):
+    name = f"role-{bucket.bucket}"
+    options = {"role_arn": rgw.add_role(name), "sts_endpoint": rgw.endpoint}
+    old = bucket.put_all(corpus.delivery(rng, old_hour) for _ in range(10))
+    with pytest.raises(MountFailed) as failed:
+        make_mount(bucket, options, start=False).start()
+    sentence, _, policy = failed.value.stderr.split("\n", 2)
+    assert f"denies s3:ListBucket on arn:aws:s3:::{bucket.bucket}" in sentence
+
+    # The policy that it showed is all that it needs.
+    rgw.allow(name, json.loads(policy)["Statement"])
+    mount = make_mount(bucket, options)
+    assert_same(corpus.expected_log(old), mount.read(old_hour))
+    late = corpus.delivery(rng, hour)
+    bucket.put(late)
+    mount.wait_for_log(hour, late.log)
+    for delivery in old:
+        check(mount.object_path(delivery.key), delivery.plain)
 
 
 # --- What is left of them ----------------------------------------------------------------------------
