@@ -435,6 +435,7 @@ int http_send(struct http_pool *pool, const struct http_request *request, bytes_
         fault_set(fault, err, "the request to %s was not sent: %s", x.host, strerrordesc_np(-err));
     } else {
         err = perform(&x, request, lines, ret, fault);
+        /* Some libcurls keep what they read last as long as the handle. */
         if (pool->options.forgetful) {
             curl_easy_cleanup(x.curl);
             x.curl = NULL;

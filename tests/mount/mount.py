@@ -150,9 +150,9 @@ class Mount:
         own = {self.env[name] for name in SECRET_VARIABLES if self.env.get(name)}
         return {secret for secret in SECRETS | own if len(secret) >= 8} | {SIGNATURE}
 
-    def _assert_discreet(self):
-        """No secret stands in what it said; nor, while it lives, on its command lines or among the
-        mounts that all users see."""
+    def _exposures(self):
+        """Where a secret stands that should not: in what it said; and, while it lives, on its command
+        lines or among the mounts, which all users see."""
         seen = {"its messages": self.stderr}
         for pid in pids_naming(self.path):
             try:
@@ -162,8 +162,7 @@ class Mount:
                 continue  # it ended
         with open("/proc/self/mountinfo") as mounts:
             seen["the mounts"] = mounts.read()
-        shown = [where for where, text in seen.items() if any(s in text for s in self.secrets)]
-        assert not shown, f"a secret stands in {', '.join(shown)}:\n{self.stderr}"
+        return [where for where, text in seen.items() if any(s in text for s in self.secrets)]
 
     def _is_up(self):
         self._check_alive()
@@ -220,7 +219,7 @@ class Mount:
     def close(self):
         """Ends the mount whatever its state; fails on sanitizer reports, on servers that died by
         themselves, and on what would not end."""
-        self._assert_discreet()
+        exposures = self._exposures()
         restarts = self._restarts()
         lazily = False
         if is_mounted(self.path):
@@ -237,7 +236,8 @@ class Mount:
         finally:
             reports = sanitizer_reports(self.folder)
             assert not reports, "\n".join(reports)
-        self._assert_discreet()
+        exposures = exposures or self._exposures()
+        assert not exposures, f"a secret stands in {', '.join(exposures)}:\n{self.stderr}"
         assert not lazily, "the mount was busy at the end of the test"
         assert restarts in (None, self.kills), f"a server died by itself:\n{self.stderr}"
 
@@ -292,6 +292,8 @@ class Mount:
 
     @property
     def stderr(self):
+        if not os.path.exists(self.stderr_path):
+            return ""  # the test started it by itself
         with open(self.stderr_path, errors="replace") as stderr:
             return stderr.read()
 

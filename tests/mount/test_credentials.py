@@ -29,7 +29,7 @@ def keys(seconds=3600, **more):
 class Stub:
     """A service that answers by `answer(method, path, headers, body)` → status, text."""
 
-    def __init__(self, answer):
+    def __init__(self, answer, tls=None):
         self.requests = []
         owner = self
 
@@ -51,7 +51,10 @@ class Stub:
             do_PUT = do_POST = do_GET
 
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.endpoint = f"http://127.0.0.1:{self.http.server_address[1]}"
+        if tls:
+            self.http.socket = tls.wrap_socket(self.http.socket, server_side=True)
+        scheme = "https" if tls else "http"
+        self.endpoint = f"{scheme}://127.0.0.1:{self.http.server_address[1]}"
         threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self):
@@ -63,8 +66,8 @@ class Stub:
 def serve():
     stubs = []
 
-    def start(answer):
-        stubs.append(Stub(answer))
+    def start(answer, tls=None):
+        stubs.append(Stub(answer, tls))
         return stubs[-1]
 
     yield start

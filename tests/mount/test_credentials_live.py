@@ -14,9 +14,11 @@ import faults
 import memory
 import mount as mount_module
 import pytest
+import stores
 import wazuh_view
 from mount import PATIENCE_S, MountFailed, assert_same, wait_until
 from test_credentials import ROLE, serve, sts_answer  # noqa: F401: serve is a fixture
+from test_tls import Authority
 
 HOUR = LASTING_S = 3600
 
@@ -28,11 +30,12 @@ class Issuer:
         self.server = server
         self.now = now
         self.issued = []
+        self.token_bytes = 500
         self.server.keys = {}
 
     def issue(self, token_name="Token", **more):
         key = f"ISSUEDKEY{len(self.issued) + 1}"
-        secret, token = secrets.token_hex(20), secrets.token_hex(500)
+        secret, token = secrets.token_hex(20), secrets.token_hex(self.token_bytes)
         mount_module.SECRETS.update({secret, token})
         self.server.keys[key] = token
         self.issued.append((key, secret, token))
@@ -269,7 +272,7 @@ def traces(key, secret, token):
     dates = {time.strftime("%Y%m%d", time.gmtime(time.time() - ago)) for ago in (0, 3600)}
     return collections.ChainMap(
         {secret.encode(): "the secret", secret[:20].encode(): "half of the secret",
-         token[:40].encode(): "the token", token[480:520].encode(): "the midst of the token"},
+         token[:40].encode(): "the token", token[len(token) // 2:][:40].encode(): "half of the token"},
         {key: "a signing key" for date in dates
          for key in memory.signing_keys(secret, date, "us-east-1", "s3")})
 
@@ -279,19 +282,15 @@ def found(pid, issued):
     return sorted(held[text] for text in memory.found(pid, held))
 
 
-@pytest.mark.parametrize("source", [container, instance, role, process, file_of_keys])
-def test_nothing_is_left_of_what_was_replaced(source, faulty, fault_server, serve, issuer,
-                                              make_mount, folder, rng):
-    env = source(serve, issuer, folder)
-    hours = old_hours(faulty, rng, 3, 30)
-    *before, last = hours.items()
-    mount = make_mount(faulty, {"connections": "8"}, env=env)
+def replace_and_search(make_mount, store, issuer, rng, env, replace):
+    """Uses credentials on all connections, has them replaced, and looks for what is left of them."""
+    *before, last = old_hours(store, rng, 3, 30).items()
+    mount = make_mount(store, {"connections": "8"}, env=env)
     finish(read_side_by_side(reads_of(mount, dict(before), 1)))
     first, old = issuer.issued[0], issuer.issued[-1]
-    if source is file_of_keys:
-        source(serve, issuer, folder)
+    issuer.token_bytes = 50  # so that answers are shorter, and do not overwrite the former ones
+    replace()
     issuer.server.ended.add(old[2])
-    # Each connection is used again.
     finish(read_side_by_side(reads_of(mount, dict([last]), 1)))
     new = issuer.issued[-1]
     assert new != old
@@ -300,3 +299,23 @@ def test_nothing_is_left_of_what_was_replaced(source, faulty, fault_server, serv
         assert not found(mount.server, issued)
     for issued in (first, old, new):
         assert not found(mount.keeper, issued)
+
+
+@pytest.mark.parametrize("source", [container, instance, role, process, file_of_keys])
+def test_nothing_is_left_of_what_was_replaced(source, faulty, serve, issuer, make_mount, folder, rng):
+    env = source(serve, issuer, folder)
+    again = source if source is file_of_keys else lambda *_: None
+    replace_and_search(make_mount, faulty, issuer, rng, env, lambda: again(serve, issuer, folder))
+
+
+def test_nothing_is_left_where_it_came_over_tls(serve, make_mount, folder, rng):
+    authority = Authority(folder)
+    context = authority.context("right", "IP:127.0.0.1")
+    server = faults.FaultServer(tls=context).start()
+    issuer = Issuer(server)
+    env = role(lambda answer: serve(answer, context), issuer, folder)
+    try:
+        replace_and_search(make_mount, stores.Faulty(server), issuer, rng,
+                           {**env, "AWS_CA_BUNDLE": authority.bundle}, lambda: None)
+    finally:
+        server.stop()

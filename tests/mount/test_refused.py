@@ -21,11 +21,6 @@ REFUSALS = {
                                f"{KMS_KEY} because no identity-based policy allows the kms:Decrypt "
                                "action"},
                    f"KMS denies kms:Decrypt with {KMS_KEY} to {WHO}"),
-    "disabled-key": ({"status": 400, "code": "KMS.DisabledException",
-                      "message": f"{KMS_KEY} is disabled."},
-                     f"is encrypted with {KMS_KEY}, which is disabled"),
-    "denied": ({"status": 403, "code": "AccessDenied", "message": "Access Denied"},
-               "S3 denies s3:GetObject on arn:aws:s3:::"),
 }
 POLLS = 15  # of 0.2 s
 

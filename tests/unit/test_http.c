@@ -168,6 +168,22 @@ static void keeps_its_connection(void **state) {
     assert_int_equal(server_connections(&f->server), 1);
 }
 
+static void keeps_nothing_where_answers_are_secrets(void **state) {
+    struct fixture *f = *state;
+    const struct http_options options = {.connections = 1,
+                                         .connect_timeout_ms = 60000,
+                                         .stall_timeout_ms = 600000,
+                                         .forgetful = true};
+    http_pool_free(f->pool);
+    f->pool = http_pool_new(&options);
+    for (unsigned i = 1; i <= 2; i++) {
+        server_answer(&f->server, "200 OK", "", "hello");
+        assert_int_equal(ask(f, f->url), 0);
+        assert_body(f, "hello");
+        assert_int_equal(server_connections(&f->server), i);
+    }
+}
+
 static void keeps_only_the_beginning_of_a_huge_error(void **state) {
     struct fixture *f = *state;
     char *bytes = NULL;
@@ -382,6 +398,7 @@ int main(void) {
         TEST(does_not_decode),
         TEST(follows_no_redirect),
         TEST(keeps_its_connection),
+        TEST(keeps_nothing_where_answers_are_secrets),
         TEST(keeps_only_the_beginning_of_a_huge_error),
         TEST(refuses_headers_without_end),
         TEST(tells_how_an_answer_broke),

@@ -350,8 +350,8 @@ static void takes_from_errors_only_what_fits(void **state) {
     char xml[4000];
     snprintf(xml, sizeof xml,
              "<Error><Code>%0*d</Code><Message>%0*d</Message><Region>a b</Region>"
-             "<StorageClass>no word</StorageClass><AccessTier>%0*d</AccessTier></Error>", 64, 0,
-             3000, 0, 32, 0);
+             "<StorageClass>no word</StorageClass><AccessTier>%0*d</AccessTier></Error>",
+             64, 0, 3000, 0, 32, 0);
     struct s3_error error = error_of(xml);
     assert_string_equal(error.code, "");
     assert_int_equal(strlen(error.message), sizeof error.message - 1);
