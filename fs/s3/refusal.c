@@ -312,10 +312,12 @@ static void tell_class(const struct s3_error *error, char *ret, size_t size) {
 /* What else is answered by a plain denial: a bucket of another owner, and nobody named who pays. */
 static void tell_doubts(const struct s3_resource *resource, struct phrases *ret) {
     const char *owner = resource->expected_owner;
-    snprintf(ret->owner, sizeof ret->owner, "%s%s%s", owner ? "; where account " : "",
-             owner ? owner : "", owner ? " does not own it, mend -o expected_bucket_owner=" : "");
-    ret->payer =
-        resource->requester_pays ? "" : "; where who asks has to pay, mount with -o requester_pays";
+    snprintf(ret->owner, sizeof ret->owner, "%s%s%s", owner ? "; if account " : "",
+             owner ? owner : "",
+             owner ? " does not own the bucket, mend -o expected_bucket_owner=" : "");
+    ret->payer = resource->requester_pays
+                     ? ""
+                     : "; if the bucket has requesters pay, mount with -o requester_pays";
 }
 
 static int find_phrases(const struct s3_error *error, const char *code, int status,

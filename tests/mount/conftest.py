@@ -28,6 +28,9 @@ HOUR = 3600
 LONGEST_TEST = 60  # seconds; of those that mind the hour, when sanitized
 
 
+mount_module.SECRETS.update({faults.SECRET_KEY, rgw_module.Rgw.secret_key})
+
+
 def pytest_configure():
     """SIGTERM ends a run as Ctrl-C does: whatever was started is taken down."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)

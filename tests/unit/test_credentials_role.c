@@ -362,10 +362,55 @@ static void takes_an_endpoint_of_its_own(void **state) {
     assert_string_equal(f->provider->name, "role arn:r");
 }
 
+/* A source with other keys once those that it gave were refused. */
+struct source {
+    struct credentials_provider base;
+    int rejected;
+};
+
+static int get_from_source(struct credentials_provider *base, struct credentials *ret,
+                           struct fault *fault) {
+    const struct source *source = (struct source *)base;
+    const struct credentials keys = {.access_key_id = source->rejected ? "SECOND" : "FIRST",
+                                     .secret_access_key = "secret"};
+    (void)fault;
+    return credentials_copy(&keys, ret);
+}
+
+static void reject_from_source(struct credentials_provider *base,
+                               const struct credentials *refused) {
+    assert_string_equal(refused->access_key_id, "FIRST");
+    ((struct source *)base)->rejected++;
+}
+
+static void free_source(struct credentials_provider *base) {
+    free(base);
+}
+
+static void asks_again_with_other_keys_of_its_source(void **state) {
+    struct fixture *f = *state;
+    struct source *source = calloc(1, sizeof *source);
+    source->base = (struct credentials_provider){.name = "a source",
+                                                 .get = get_from_source,
+                                                 .reject = reject_from_source,
+                                                 .free = free_source};
+    const struct credentials_role role = {.role_arn = "arn:r"};
+    f->provider = credentials_role_new(&role, &source->base, &f->network);
+    assert_non_null(f->provider);
+    server_answer(&f->server, "403 x", "",
+                  "<ErrorResponse><Error><Code>ExpiredToken</Code></Error></ErrorResponse>");
+    server_answer(&f->server, "200 OK", "", ROLE("ONE"));
+    expect_key(f, "ONE");
+    expect_asked(f, 0, "Credential=FIRST/");
+    expect_asked(f, 1, "Credential=SECOND/");
+    assert_int_equal(source->rejected, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(asks_again_with_other_keys_of_its_source),
         TEST(web_identity_needs_its_variables),
         TEST(shows_the_token_of_now),
         TEST(refuses_token_files_that_are_none),

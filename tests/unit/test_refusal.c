@@ -143,10 +143,10 @@ static void names_what_else_a_denial_may_come_from(void **state) {
     resource.expected_owner = "111122223333";
     explain_as(&resource, 403, DENIED("Access Denied"), &fault);
     assert_lacks(fault.text, "requester_pays");
-    assert_has(fault.text, "where account 111122223333 does not own it");
+    assert_has(fault.text, "if account 111122223333 does not own the bucket");
     explain_as(&resource, 403, DENIED(NOT_ALLOWED("with an explicit deny in a session policy")),
                &fault);
-    assert_lacks(fault.text, "111122223333 does not own it");
+    assert_lacks(fault.text, "does not own the bucket");
     (void)state;
 }
 
