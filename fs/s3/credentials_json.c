@@ -1,6 +1,6 @@
 #include "credentials_json.h"
 #include "iso8601.h"
-#include "json.h"
+#include "secret_json.h"
 
 #include <errno.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 static bool check(const cJSON *object, int64_t *ret_expires) {
     const cJSON *version = cJSON_GetObjectItemCaseSensitive(object, "Version");
     const cJSON *expiration = cJSON_GetObjectItemCaseSensitive(object, "Expiration");
-    const char *code = json_text(object, "Code");
+    const char *code = secret_json_text(object, "Code");
     *ret_expires = 0;
     if (code && strcmp(code, "Success") != 0)
         return false;
@@ -23,11 +23,11 @@ static bool check(const cJSON *object, int64_t *ret_expires) {
 }
 
 static int read_object(const cJSON *object, struct credentials *ret) {
-    const char *token = json_text(object, "SessionToken");
+    const char *token = secret_json_text(object, "SessionToken");
     const struct credentials found = {
-        .access_key_id = (char *)json_text(object, "AccessKeyId"),
-        .secret_access_key = (char *)json_text(object, "SecretAccessKey"),
-        .session_token = (char *)(token ? token : json_text(object, "Token")),
+        .access_key_id = (char *)secret_json_text(object, "AccessKeyId"),
+        .secret_access_key = (char *)secret_json_text(object, "SecretAccessKey"),
+        .session_token = (char *)(token ? token : secret_json_text(object, "Token")),
     };
     int64_t expires;
     if (!found.access_key_id || !found.secret_access_key || !check(object, &expires))
@@ -39,10 +39,10 @@ static int read_object(const cJSON *object, struct credentials *ret) {
 }
 
 int credentials_json_parse(const char *text, size_t len, struct credentials *ret) {
-    cJSON *object = len <= CREDENTIALS_JSON_MAX ? json_parse_object(text, len) : NULL;
+    cJSON *object = len <= CREDENTIALS_JSON_MAX ? secret_json_parse(text, len) : NULL;
     if (!object)
         return -EPROTO;
     int err = read_object(object, ret);
-    json_free_secret(object);
+    secret_json_free(object);
     return err;
 }

@@ -1,5 +1,5 @@
 #include "iso8601.h"
-#include "json.h"
+#include "secret_json.h"
 #include "sso.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ void sso_token_clear(struct sso_token *token) {
 }
 
 static cJSON *parse(const char *text, size_t len) {
-    return len <= TEXT_MAX ? json_parse_object(text, len) : NULL;
+    return len <= TEXT_MAX ? secret_json_parse(text, len) : NULL;
 }
 
 /* It becomes a header's value. */
@@ -42,19 +42,19 @@ static bool is_token(const char *text) {
 
 /* A copy of the text under a name; NULL where there is none. Returns 0 or -ENOMEM. */
 static int copy_text(const cJSON *object, const char *name, char **ret) {
-    const char *text = json_text(object, name);
+    const char *text = secret_json_text(object, name);
     *ret = text ? strdup(text) : NULL;
     return *ret || !text ? 0 : -ENOMEM;
 }
 
 static bool read_time(const cJSON *object, const char *name, int64_t *ret) {
-    const char *text = json_text(object, name);
+    const char *text = secret_json_text(object, name);
     return text && iso8601_parse_offset(text, strlen(text), ret);
 }
 
 static int read_token(const cJSON *object, struct sso_token *ret) {
     struct sso_token found = {0};
-    if (!is_token(json_text(object, "accessToken")) ||
+    if (!is_token(secret_json_text(object, "accessToken")) ||
         !read_time(object, "expiresAt", &found.expires))
         return -EPROTO;
     if (!read_time(object, "registrationExpiresAt", &found.registration_expires))
@@ -73,17 +73,18 @@ static int read_token(const cJSON *object, struct sso_token *ret) {
 int sso_token_parse(const char *text, size_t len, struct sso_token *ret) {
     cJSON *object = parse(text, len);
     int err = object ? read_token(object, ret) : -EPROTO;
-    json_free_secret(object);
+    secret_json_free(object);
     return err;
 }
 
 static int read_credentials(const cJSON *object, struct credentials *ret) {
     const cJSON *role = cJSON_GetObjectItemCaseSensitive(object, "roleCredentials");
     const struct credentials found = {
-        .access_key_id = (char *)json_text(role, "accessKeyId"),
-        .secret_access_key = (char *)json_text(role, "secretAccessKey"),
-        .session_token = (char *)json_text(role, "sessionToken"),
-        .expires = (int64_t)(json_number(role, "expiration", 1000, MILLISECONDS_MAX) / 1000)};
+        .access_key_id = (char *)secret_json_text(role, "accessKeyId"),
+        .secret_access_key = (char *)secret_json_text(role, "secretAccessKey"),
+        .session_token = (char *)secret_json_text(role, "sessionToken"),
+        .expires =
+            (int64_t)(secret_json_number(role, "expiration", 1000, MILLISECONDS_MAX) / 1000)};
     if (!found.access_key_id || !found.secret_access_key || !found.session_token ||
         found.expires <= 0)
         return -EPROTO;
@@ -93,14 +94,14 @@ static int read_credentials(const cJSON *object, struct credentials *ret) {
 int sso_credentials_parse(const char *text, size_t len, struct credentials *ret) {
     cJSON *object = parse(text, len);
     int err = object ? read_credentials(object, ret) : -EPROTO;
-    json_free_secret(object);
+    secret_json_free(object);
     return err;
 }
 
 static int read_created(const cJSON *object, int64_t now, struct sso_token *ret) {
-    int64_t life_s = (int64_t)json_number(object, "expiresIn", 1, LIFE_MAX);
+    int64_t life_s = (int64_t)secret_json_number(object, "expiresIn", 1, LIFE_MAX);
     struct sso_token found = {.expires = now + life_s};
-    if (!is_token(json_text(object, "accessToken")) || life_s < 1)
+    if (!is_token(secret_json_text(object, "accessToken")) || life_s < 1)
         return -EPROTO;
     if (copy_text(object, "accessToken", &found.access_token) ||
         copy_text(object, "refreshToken", &found.refresh_token)) {
@@ -114,15 +115,15 @@ static int read_created(const cJSON *object, int64_t now, struct sso_token *ret)
 int sso_created_parse(const char *text, size_t len, int64_t now, struct sso_token *ret) {
     cJSON *object = parse(text, len);
     int err = object ? read_created(object, now, ret) : -EPROTO;
-    json_free_secret(object);
+    secret_json_free(object);
     return err;
 }
 
 void sso_error_parse(const char *text, size_t len, char ret[static SSO_ERROR_MAX]) {
     cJSON *object = parse(text, len);
-    const char *code = object ? json_text(object, "error") : NULL;
+    const char *code = object ? secret_json_text(object, "error") : NULL;
     snprintf(ret, SSO_ERROR_MAX, "%s", code ? code : "");
-    json_free_secret(object);
+    secret_json_free(object);
 }
 
 static int put_created(cJSON *object, const struct sso_token *created) {
@@ -131,12 +132,12 @@ static int put_created(cJSON *object, const struct sso_token *created) {
     char date[64];
     if (!gmtime_r(&expires, &tm) || !strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm))
         return -EPROTO;
-    int err = json_set_text(object, "accessToken", created->access_token);
+    int err = secret_json_set(object, "accessToken", created->access_token);
     if (!err)
-        err = json_set_text(object, "expiresAt", date);
+        err = secret_json_set(object, "expiresAt", date);
     /* Without a new one the old one goes on to hold (RFC 6749, section 6). */
     if (!err && created->refresh_token)
-        err = json_set_text(object, "refreshToken", created->refresh_token);
+        err = secret_json_set(object, "refreshToken", created->refresh_token);
     return err;
 }
 
@@ -145,22 +146,22 @@ int sso_token_write(const char *text, size_t len, const struct sso_token *create
     cJSON *object = parse(text, len);
     int err = object ? put_created(object, created) : -EPROTO;
     if (!err)
-        err = json_print(object, ret);
-    json_free_secret(object);
+        err = secret_json_print(object, ret);
+    secret_json_free(object);
     return err;
 }
 
 int sso_refresh_write(const struct sso_token *old, struct buf *ret) {
     cJSON *object = cJSON_CreateObject();
-    int err = object ? json_set_text(object, "grantType", "refresh_token") : -ENOMEM;
+    int err = object ? secret_json_set(object, "grantType", "refresh_token") : -ENOMEM;
     if (!err)
-        err = json_set_text(object, "clientId", old->client_id);
+        err = secret_json_set(object, "clientId", old->client_id);
     if (!err)
-        err = json_set_text(object, "clientSecret", old->client_secret);
+        err = secret_json_set(object, "clientSecret", old->client_secret);
     if (!err)
-        err = json_set_text(object, "refreshToken", old->refresh_token);
+        err = secret_json_set(object, "refreshToken", old->refresh_token);
     if (!err)
-        err = json_print(object, ret);
-    json_free_secret(object);
+        err = secret_json_print(object, ret);
+    secret_json_free(object);
     return err;
 }

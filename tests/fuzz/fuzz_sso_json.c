@@ -21,7 +21,7 @@ static void check_credentials(const char *text, size_t len) {
 static void check_written(const char *text, size_t len, const struct sso_token *created) {
     struct buf written;
     struct sso_token again = {0};
-    buf_init(&written, 8u << 20);
+    buf_init(&written, 1u << 20);
     if (sso_token_write(text, len, created, &written) != 0)
         abort();
     /* Control characters grow when they are written. */
@@ -44,7 +44,7 @@ static void check_token(const char *text, size_t len) {
     if (strpbrk(token.access_token, "\r\n "))
         abort();
     check_written(text, len, &created);
-    buf_init(&question, 8u << 20);
+    buf_init(&question, 1u << 20);
     if (token.refresh_token && token.client_id && token.client_secret &&
         sso_refresh_write(&token, &question) != 0)
         abort();

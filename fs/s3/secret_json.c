@@ -1,4 +1,4 @@
-#include "json.h"
+#include "secret_json.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-cJSON *json_parse_object(const char *text, size_t len) {
+cJSON *secret_json_parse(const char *text, size_t len) {
     /* cJSON notes where it failed in one place for all threads. */
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     pthread_mutex_lock(&lock);
@@ -14,16 +14,16 @@ cJSON *json_parse_object(const char *text, size_t len) {
     pthread_mutex_unlock(&lock);
     if (!object || cJSON_IsObject(object))
         return object;
-    json_free_secret(object);
+    secret_json_free(object);
     return NULL;
 }
 
-const char *json_text(const cJSON *object, const char *name) {
+const char *secret_json_text(const cJSON *object, const char *name) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
     return cJSON_IsString(item) && item->valuestring[0] ? item->valuestring : NULL;
 }
 
-double json_number(const cJSON *object, const char *name, double least, double most) {
+double secret_json_number(const cJSON *object, const char *name, double least, double most) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
     bool fits = cJSON_IsNumber(item) && item->valuedouble >= least && item->valuedouble <= most;
     return fits ? item->valuedouble : -1;
@@ -38,12 +38,14 @@ static void clear(cJSON *item) {
     }
 }
 
-int json_set_text(cJSON *object, const char *name, const char *text) {
-    json_free_secret(cJSON_DetachItemFromObjectCaseSensitive(object, name));
+int secret_json_set(cJSON *object, const char *name, const char *text) {
+    cJSON *old;
+    while ((old = cJSON_DetachItemFromObjectCaseSensitive(object, name)))
+        secret_json_free(old);
     return cJSON_AddStringToObject(object, name, text) ? 0 : -ENOMEM;
 }
 
-int json_print(const cJSON *object, struct buf *ret) {
+int secret_json_print(const cJSON *object, struct buf *ret) {
     size_t size = ret->limit - ret->len;
     char *text = malloc(size);
     if (!text)
@@ -56,7 +58,7 @@ int json_print(const cJSON *object, struct buf *ret) {
     return err;
 }
 
-void json_free_secret(cJSON *object) {
+void secret_json_free(cJSON *object) {
     clear(object);
     cJSON_Delete(object);
 }
