@@ -24,7 +24,8 @@
 
 #include <maciefs/credentials.h>
 
-/* What a profile says, and the section of its session. */
+/* What a profile says, and the section of its session, whose sso_registration_scopes are for
+ * signing in alone. */
 struct sso_settings {
     char *profile;
     char *session; /* NULL: the profile has all, in the old style */

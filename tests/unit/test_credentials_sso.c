@@ -474,6 +474,9 @@ static void renews_a_token_that_is_about_to_end(void **state) {
     char path[PATH_MAX];
     path_of(f, SESSION_FILE, path);
     assert_int_equal(chmod(path, 0644), 0);
+    /* As root for a user, the file stays the user's. */
+    uid_t owner = geteuid() ? geteuid() : 12345;
+    assert_int_equal(chown(path, owner, (gid_t)-1), 0);
     answer(f, CREATED("NEXT"));
     answer(f, ROLE("ONE"));
     answer(f, ROLE("TWO"));
@@ -504,6 +507,7 @@ static void renews_a_token_that_is_about_to_end(void **state) {
     struct stat now;
     assert_int_equal(stat(path, &now), 0);
     assert_int_equal(now.st_mode & 07777, 0600);
+    assert_int_equal(now.st_uid, owner);
     expect_key(f, "TWO");
     assert_int_equal(server_asked(&f->server), 3);
 }
@@ -695,12 +699,19 @@ static void a_new_sign_in_counts_more_than_what_was_kept(void **state) {
 
 static void who_signs_out_is_signed_out(void **state) {
     struct fixture *f = *state;
-    char path[PATH_MAX];
+    char path[PATH_MAX], aside[PATH_MAX];
     path_of(f, SESSION_FILE, path);
+    path_of(f, "aside", aside);
     renew_unwritten(f);
-    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rename(path, aside), 0);
     expect_fault(f, -EACCES, "is not signed in");
     assert_int_equal(server_asked(&f->server), 3);
+    /* What was kept does not come back with the file. */
+    assert_int_equal(rename(aside, path), 0);
+    server_answer(&f->server, "400 x", "", "{\"error\":\"invalid_grant\"}");
+    answer(f, ROLE("THREE"));
+    expect_key(f, "THREE");
+    expect_asked(f, 4, "\r\nx-amz-sso_bearer_token: TOKEN\r\n");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
