@@ -83,8 +83,9 @@ static int keep_owner(int fd, const char *path) {
     struct stat old, new;
     if (stat(path, &old) < 0 || fstat(fd, &new) < 0)
         return -errno;
-    bool same = old.st_uid == new.st_uid &&old.st_gid == new.st_gid;
-    return same || fchown(fd, old.st_uid, old.st_gid) == 0 ? 0 : -errno;
+    if (old.st_uid == new.st_uid && old.st_gid == new.st_gid)
+        return 0;
+    return fchown(fd, old.st_uid, old.st_gid) < 0 ? -errno : 0;
 }
 
 /* Puts the text in the place of the file's. Returns 0 or -errno: then the file is what it was. */
