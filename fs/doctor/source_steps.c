@@ -2,6 +2,7 @@
 #include "examination.h"
 
 #include <errno.h>
+#include <maciefs/clock.h>
 #include <maciefs/decode.h>
 #include <maciefs/s3.h>
 #include <maciefs/split.h>
@@ -10,8 +11,9 @@
 #include <string.h>
 #include <time.h>
 
-/* Stored bytes of one object that are fetched at most. */
+/* Of one object, stored bytes that are fetched at most, and for how long. */
 #define FETCH_MAX ((uint64_t)64 << 20)
+#define FETCH_MS 60000
 
 /* LastModified may lie before the hour that an object is in, by as much as clocks differ. */
 #define HOUR_SLACK_S 300
@@ -60,6 +62,10 @@ int examine_credentials(void *patient, struct finding *finding) {
     if (err)
         return DOCTOR_FAILED;
     describe_signer(&signer, finding);
+    if (signer.temporary && !signer.expires)
+        return fault_set(&finding->cure, DOCTOR_WARNING,
+                         "these keys end some day, and cannot be renewed: name a profile with a "
+                         "role or a credential_process, or give this machine a role");
     return DOCTOR_OK;
 }
 
@@ -215,6 +221,7 @@ int examine_newest_hour(void *patient, struct finding *finding) {
 struct tasting {
     struct decoder *decoder;
     struct splitter splitter;
+    int64_t until; /* what has come by then is enough; monotonic ms */
     uint64_t stored, events, texts;
     bool damaged;
     const char *reason;
@@ -238,7 +245,7 @@ static int take_plain(void *ctx, const uint8_t *at, size_t len) {
 
 static int take_stored(void *ctx, const uint8_t *at, size_t len) {
     struct tasting *tasting = ctx;
-    if (tasting->stored >= FETCH_MAX)
+    if (tasting->stored >= FETCH_MAX || clock_ms() > tasting->until)
         return -EFBIG;
     tasting->stored += len;
     int err = decoder_feed(tasting->decoder, at, len);
@@ -315,7 +322,7 @@ static bool is_passing(int err) {
 
 int examine_object(void *patient, struct finding *finding) {
     struct examination *examination = patient;
-    struct tasting tasting = {0};
+    struct tasting tasting = {.until = clock_ms() + FETCH_MS};
     if (!examination->object)
         return fault_set(&finding->found, DOCTOR_NOT_ASKED, "there is none yet");
     tasting.decoder = decoder_new(examination->config->max_object, 0, take_plain, &tasting);

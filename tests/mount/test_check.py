@@ -1,5 +1,6 @@
 """maciefs check: what the doctor finds, what it says to do, and that it leaves nothing behind."""
 
+import datetime
 import json
 import os
 import shutil
@@ -216,6 +217,22 @@ def test_a_profile_that_does_not_exist(filled_bucket, check):
     report = check(filled_bucket, options={"profile": "no-such-profile"})
     assert report.named("failed") == ["credentials"]
     assert "no-such-profile" in report.cure("credentials")
+
+
+def test_the_keys_of_a_process(filled_bucket, check, folder, rgw):
+    end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
+    keys = {"Version": 1, "AccessKeyId": rgw.access_key, "SecretAccessKey": rgw.secret_key,
+            "Expiration": end.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    for name, text in (("keys", json.dumps(keys)),
+                       ("config", f"[default]\ncredential_process = cat {folder}/keys\n")):
+        with open(os.path.join(folder, name), "w") as out:
+            out.write(text)
+    report = check(filled_bucket, env={"AWS_CONFIG_FILE": os.path.join(folder, "config")})
+    assert report.works
+    assert report.found("credentials") == (
+        "keys from the profile's credential_process, with the id "
+        f"...{rgw.access_key[-4:]}, until {end:%Y-%m-%d %H:%M} UTC")
+    assert report.found("region") == "us-east-1, from the default"
 
 
 def test_wrong_secret(filled_bucket, check):
@@ -629,7 +646,9 @@ def test_secrets_are_not_told(filled_bucket, faulty, fault_server, check, rgw):
     check(filled_bucket, env={**filled_bucket.env, "AWS_SECRET_ACCESS_KEY": rgw.secret_key + "x"})
     fault_server.arm("status", times=float("inf"), status=403, code="InvalidToken")
     report = check(faulty, env={**faulty.env, "AWS_SESSION_TOKEN": token})
-    assert report.found("credentials").startswith("temporary keys")
+    assert report.found("credentials").startswith("temporary keys from the environment")
+    assert report.state("credentials") == "warning"
+    assert "cannot be renewed" in report.cure("credentials")
     check.run(faulty, env={**faulty.env, "AWS_SESSION_TOKEN": token})
     for said in check.said:
         for secret in (rgw.secret_key, rgw.access_key, token, faults.SECRET_KEY,
