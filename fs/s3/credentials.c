@@ -28,6 +28,8 @@ static int get(struct credentials_provider *base, struct credentials *ret, struc
     for (size_t i = 0; i < chain->count; i++) {
         struct fault said = {.text = ""};
         int err = credentials_get(chain->providers[i], ret, &said);
+        if (!err)
+            ret->from = chain->providers[i]->name;
         if (err != -ENOENT) {
             if (err && fault)
                 *fault = said;
@@ -150,7 +152,7 @@ static bool copy_text(const char *from, char **ret) {
 }
 
 int credentials_copy(const struct credentials *from, struct credentials *ret) {
-    struct credentials copy = {.expires = from->expires};
+    struct credentials copy = {.expires = from->expires, .from = from->from};
     if (!copy_text(from->access_key_id, &copy.access_key_id) ||
         !copy_text(from->secret_access_key, &copy.secret_access_key) ||
         !copy_text(from->session_token, &copy.session_token)) {

@@ -19,6 +19,8 @@ struct credentials {
     char *secret_access_key;
     char *session_token; /* or NULL */
     int64_t expires;     /* seconds since 1970; 0: never */
+    const char *from;    /* name of the chain's provider that had them, valid as long as the chain;
+                            NULL where no chain was asked */
 };
 
 struct credentials_provider {

@@ -294,6 +294,30 @@ static void the_environment_beats_AWS_PROFILE(void **state) {
     expect_keys(home, "env", "secret", NULL);
 }
 
+static void tells_who_had_them(void **state) {
+    struct home *home = *state;
+    write_file(home->credentials, "[default]\n" KEYS("default", "s"));
+    start_chain(home, NULL);
+    expect_keys(home, "default", "s", NULL);
+    assert_string_equal(home->found.from, "profile 'default'");
+    write_file(home->credentials, "[default]\ncredential_process = "
+                                  "echo '{\"Version\":1,\"AccessKeyId\":\"a\","
+                                  "\"SecretAccessKey\":\"s\"}'\n");
+    /* The second time it comes from the cache. */
+    for (int i = 0; i < 2; i++) {
+        expect_keys(home, "a", "s", NULL);
+        assert_string_equal(home->found.from, "the profile's credential_process");
+    }
+    setenv("AWS_ACCESS_KEY_ID", "env", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
+    expect_keys(home, "env", "secret", NULL);
+    assert_string_equal(home->found.from, "the environment");
+    struct credentials copy;
+    assert_int_equal(credentials_copy(&home->found, &copy), 0);
+    assert_string_equal(copy.from, "the environment");
+    credentials_clear(&copy);
+}
+
 static void an_empty_AWS_PROFILE_is_none(void **state) {
     struct home *home = *state;
     setenv("AWS_PROFILE", "", 1);
@@ -479,6 +503,7 @@ int main(void) {
         HOME_TEST(takes_the_config_file_where_the_credentials_file_has_none),
         HOME_TEST(a_profile_option_beats_the_environment),
         HOME_TEST(the_environment_beats_AWS_PROFILE),
+        HOME_TEST(tells_who_had_them),
         HOME_TEST(an_empty_AWS_PROFILE_is_none),
         HOME_TEST(a_named_profile_must_exist),
         HOME_TEST(a_named_profile_must_have_keys),
