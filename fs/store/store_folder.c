@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -132,12 +133,21 @@ static int check_source(int fd, const char *folder, const char *source, struct f
     return err ? cannot_use(folder, err, fault) : 0;
 }
 
+/* Who only looks whether the lock is free holds it for an instant: it is tried again once. */
+static bool take_lock(int fd) {
+    static const struct timespec instant = {.tv_nsec = 100 * 1000 * 1000};
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    nanosleep(&instant, NULL);
+    return flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
 int store_lock(const char *folder, const char *source, struct fault *fault) {
     int fd = open_folder(folder, fault);
     if (fd < 0)
         return fd;
     int err = 0;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+    if (!take_lock(fd))
         err = fault_set(fault, -EBUSY,
                         "another maciefs already uses the cache folder %s: unmount it first, or "
                         "give this mount its own with cache=FOLDER",
