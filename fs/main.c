@@ -1,5 +1,6 @@
 /* Command line → source → mount → serve. */
 #include <maciefs/config.h>
+#include <maciefs/doctor.h>
 #include <maciefs/keeper.h>
 #include <maciefs/report.h>
 #include <maciefs/s3.h>
@@ -10,6 +11,8 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,6 +118,80 @@ static int run(const struct config *config, struct fault *fault) {
     return err;
 }
 
+/* What the user can paste where rights are given. Without memory the sentence has to do. */
+static void show_policy(const struct config *config, const struct fault *denial, FILE *out) {
+    struct buf policy;
+    buf_init(&policy, 64 << 10);
+    const char *text = s3_policy_render(config, denial, &policy) == 0 ? buf_str(&policy) : NULL;
+    if (text)
+        fprintf(out, "The least policy that a mount needs:\n%s", text);
+    buf_free(&policy);
+}
+
+/* What the doctor found, on its way to standard output. */
+struct report_card {
+    bool json;
+    bool marks; /* the locale's letters include ✔ */
+    struct finding findings[DOCTOR_STEPS_MAX];
+    size_t count;
+};
+
+static bool locale_is_utf8(void) {
+    locale_t users = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
+    if (!users)
+        return false;
+    bool is = strcmp(nl_langinfo_l(CODESET, users), "UTF-8") == 0;
+    freelocale(users);
+    return is;
+}
+
+/* What cannot be written is found when standard output is closed. */
+static void print(struct buf *text) {
+    fwrite(text->at, 1, text->len, stdout);
+    fflush(stdout);
+    buf_free(text);
+}
+
+/* People are told at once, machines in one piece. */
+static void take_finding(void *ctx, const struct finding *finding) {
+    struct report_card *card = ctx;
+    struct buf text;
+    card->findings[card->count++] = *finding;
+    if (card->json)
+        return;
+    buf_init(&text, SIZE_MAX);
+    doctor_text(finding, card->marks, &text);
+    print(&text);
+}
+
+/* The last finding of a right that is missing; NULL where none is. */
+static const struct fault *find_denial(const struct report_card *card) {
+    for (size_t i = card->count; i > 0; i--)
+        if (card->findings[i - 1].cure.denied)
+            return &card->findings[i - 1].cure;
+    return NULL;
+}
+
+/* Returns 1 where the mount would not work. */
+static int check(const struct config *config, struct fault *fault) {
+    static struct report_card card;
+    struct buf text;
+    card.json = config->json;
+    card.marks = locale_is_utf8();
+    bool works = doctor_examine(config, take_finding, &card);
+    buf_init(&text, SIZE_MAX);
+    int err = card.json ? doctor_json(config->source, works, card.findings, card.count, &text)
+                        : doctor_text_end(works, &text);
+    print(&text);
+    const struct fault *denial = card.json ? NULL : find_denial(&card);
+    if (denial)
+        show_policy(config, denial, stdout);
+    if (err || ferror(stdout))
+        return fault_set(fault, -EIO, "what was found cannot be written");
+    return works ? 0 : 1;
+}
+
+/* Returns 0; a negative errno with a fault; or 1 for a failure that was told. */
 static int act(const struct config *config, struct fault *fault) {
     switch (config->action) {
     case CONFIG_HELP:
@@ -125,21 +202,13 @@ static int act(const struct config *config, struct fault *fault) {
         return 0;
     case CONFIG_NOTHING:
         return 0;
+    case CONFIG_CHECK:
+        return check(config, fault);
     case CONFIG_MOUNT:
         report_open(!config->foreground, config->debug);
         return run(config, fault);
     }
     return 0;
-}
-
-/* What the user can paste where rights are given. Without memory the sentence has to do. */
-static void show_policy(const struct config *config, const struct fault *denial) {
-    struct buf policy;
-    buf_init(&policy, 64 << 10);
-    const char *text = s3_policy_render(config, denial, &policy) == 0 ? buf_str(&policy) : NULL;
-    if (text)
-        fprintf(stderr, "The least policy that a mount needs:\n%s", text);
-    buf_free(&policy);
 }
 
 int main(int argc, char **argv) {
@@ -154,10 +223,10 @@ int main(int argc, char **argv) {
     int err = config_parse(argc, argv, &config, &fault);
     if (!err)
         err = act(&config, &fault);
-    if (err)
+    if (err < 0)
         fprintf(stderr, "maciefs: %s\n", fault.text);
-    if (err && fault.denied)
-        show_policy(&config, &fault);
+    if (err < 0 && fault.denied)
+        show_policy(&config, &fault, stderr);
     config_free(&config);
     return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define HELPER_NAME "mount.fuse.maciefs"
+#define CHECK_NAME "check"
 #define BUCKET_MIN 3
 #define BUCKET_MAX 63
 #define CACHE_NAME_MAX 80 /* bytes of the readable part */
@@ -114,6 +115,8 @@ static int take_word(struct config *config, struct command_line *line, const cha
         config->action = CONFIG_HELP;
     else if (strcmp(word, "--version") == 0)
         config->action = CONFIG_VERSION;
+    else if (config->action == CONFIG_CHECK && strcmp(word, "--json") == 0)
+        config->json = true;
     else
         return fault_set(fault, -EINVAL, "unknown option \"%s\": see maciefs --help", word);
     return 0;
@@ -224,28 +227,45 @@ static bool lies_within(const char *path, const char *folder) {
 }
 
 /* A mount in its own source would list itself. */
-static int refuse_within_source(const struct config *config, struct fault *fault) {
+static int refuse_within_source(const struct config *config, const char *mountpoint,
+                                struct fault *fault) {
     if (config->scheme != CONFIG_FILE)
         return 0;
     char *folder = realpath(config->bucket, NULL);
-    bool within = folder && lies_within(config->mountpoint, folder);
+    bool within = folder && lies_within(mountpoint, folder);
     free(folder);
     return within ? fault_set(fault, -EINVAL, "the mount point %s must not lie in the SOURCE %s",
-                              config->mountpoint, config->bucket)
+                              mountpoint, config->bucket)
                   : 0;
 }
 
-static int take_mountpoint(struct config *config, const char *path, struct fault *fault) {
+int config_find_mountpoint(const struct config *config, const char *path, char **ret,
+                           struct fault *fault) {
     struct stat st;
+    char *found = realpath(path, NULL);
+    int err;
+    if (!found || stat(found, &st) != 0)
+        err = folder_refused(path, errno, fault);
+    else if (!S_ISDIR(st.st_mode))
+        err = folder_refused(path, ENOTDIR, fault);
+    else
+        err = refuse_within_source(config, found, fault);
+    if (err)
+        free(found);
+    else
+        *ret = found;
+    return err;
+}
+
+static int take_mountpoint(struct config *config, const char *path, struct fault *fault) {
+    if (config->action == CONFIG_CHECK) {
+        config->mountpoint = path ? strdup(path) : NULL;
+        return path && !config->mountpoint ? no_memory(fault) : 0;
+    }
     if (!path)
         return fault_set(fault, -EINVAL,
                          "MOUNTPOINT is missing behind SOURCE: name an existing folder");
-    config->mountpoint = realpath(path, NULL);
-    if (!config->mountpoint || stat(config->mountpoint, &st) != 0)
-        return folder_refused(path, errno, fault);
-    if (!S_ISDIR(st.st_mode))
-        return folder_refused(path, ENOTDIR, fault);
-    return refuse_within_source(config, fault);
+    return config_find_mountpoint(config, path, &config->mountpoint, fault);
 }
 
 /* ---- The cache folder ---- */
@@ -331,8 +351,16 @@ static int set_defaults(struct config *config, struct fault *fault) {
     return all ? 0 : no_memory(fault);
 }
 
+static bool names_check(const struct command_line *line) {
+    return !line->helper && line->argc > 1 && strcmp(line->argv[1], CHECK_NAME) == 0;
+}
+
 static int parse(struct config *config, struct command_line *line, struct fault *fault) {
     int err = set_defaults(config, fault);
+    if (!err && names_check(line)) {
+        config->action = CONFIG_CHECK;
+        line->next++;
+    }
     while (!err && line->next < line->argc && !only_tells(config))
         err = take_word(config, line, line->argv[line->next++], fault);
     if (err || only_tells(config))

@@ -503,11 +503,14 @@ int options_take(struct config *config, const char *list, bool by_mount, struct 
 
 static const char USAGE[] =
     "Usage: maciefs SOURCE MOUNTPOINT [-f] [-d] [-o OPTION[,OPTION...]]\n"
+    "       maciefs check SOURCE [MOUNTPOINT] [--json] [-o OPTION[,OPTION...]]\n"
     "       maciefs --help | --version\n"
     "\n"
     "Shows the Macie events that Firehose delivers to a bucket as growing logs, read-only.\n"
     "\n"
     "SOURCE is s3://BUCKET[/PREFIX], or file:///FOLDER for a local copy of it.\n"
+    "check tells, step by step, whether the mount would work, and what to mend; it mounts "
+    "nothing.\n"
     "\n"
     "  -f   stay in the foreground\n"
     "  -d   stay in the foreground and tell what is done\n"

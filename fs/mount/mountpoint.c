@@ -1,24 +1,29 @@
 #include <maciefs/mountpoint.h>
 
+#include <maciefs/mounts.h>
+#include <maciefs/program.h>
+
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse3/fuse_lowlevel.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define SAID_MAX 512
-#define DEVICE_MAX 32
+#define FUSE_CONF "/etc/fuse.conf"
 
 struct mountpoint {
-    struct fuse_session *session; /* holds the descriptor; serves nothing; NULL once unmounted */
-    char *path;                   /* without symbolic links, as the kernel knows it */
-    char *listed;                 /* the path as mountinfo writes it */
-    char device[DEVICE_MAX];      /* "major:minor" of the mounted file system */
+    struct fuse_session *session;   /* holds the descriptor; serves nothing; NULL once unmounted */
+    char *path;                     /* without symbolic links, as the kernel knows it */
+    char *listed;                   /* the path as mountinfo writes it */
+    char device[MOUNTS_DEVICE_MAX]; /* of the mounted file system */
 };
 
 /* --- stderr, caught ----------------------------------------------------------------------------
@@ -61,55 +66,79 @@ static void catch_end(struct catch *catch, char said[SAID_MAX]) {
     memmove(said, line, strlen(line) + 1);
 }
 
-/* --- what is mounted ---------------------------------------------------------------------------
+/* --- what mounting needs -----------------------------------------------------------------------
  */
 
-/* Writes white space and backslashes as \ooo, as /proc/self/mountinfo does. */
-static char *listed_path(const char *path) {
-    char *listed = malloc(4 * strlen(path) + 1);
-    if (!listed)
-        return NULL;
-    char *to = listed;
-    for (; *path; path++)
-        if (strchr(" \t\n\\", *path))
-            to += snprintf(to, 5, "\\%03o", (unsigned char)*path);
-        else
-            *to++ = *path;
-    *to = '\0';
-    return listed;
-}
-
-/* The n-th (from 0) word of a line; its length in *ret_len. */
-static const char *word(const char *line, unsigned n, size_t *ret_len) {
-    for (; n > 0 && *line; n--) {
-        line += strcspn(line, " ");
-        line += strspn(line, " ");
+int mountpoint_check_device(struct fault *fault) {
+    int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    if (fd >= 0) {
+        close(fd);
+        return 0;
     }
-    *ret_len = strcspn(line, " \n");
-    return line;
+    if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
+        return fault_set(fault, -ENODEV,
+                         "FUSE is not available: load the kernel module with 'modprobe fuse' (a "
+                         "container has to be given /dev/fuse)");
+    return fault_set(fault, -errno,
+                     "cannot open /dev/fuse (%s): it has to be open to all, as udev has it (chmod "
+                     "666), and a container has to be given it",
+                     strerror(errno));
 }
 
-/*
- * Finds the device number of what is mounted on top at a place; "" where nothing is. Words of a
- * line: proc(5), /proc/pid/mountinfo: mount id, parent id, major:minor, root, mount point, …
- */
-static void mounted_device(const char *listed, char device[DEVICE_MAX]) {
-    device[0] = '\0';
-    FILE *file = fopen("/proc/self/mountinfo", "re");
+static int no_fusermount(struct fault *fault) {
+    return fault_set(fault, -ENOENT,
+                     "mounting without root needs fusermount3: install the package fuse3");
+}
+
+static int refuse_allow_other(struct fault *fault) {
+    return fault_set(fault, -EPERM,
+                     "only root may mount with allow_other, unless /etc/fuse.conf has the line "
+                     "user_allow_other: add it, or leave allow_other out");
+}
+
+static int check_root(struct fault *fault) {
+    if (prctl(PR_CAPBSET_READ, CAP_SYS_ADMIN, 0, 0, 0) == 1)
+        return 0;
+    return fault_set(fault, -EPERM,
+                     "root may not mount here: give the container the capability SYS_ADMIN");
+}
+
+/* libfuse looks for it in /usr/bin first. */
+int mountpoint_check_mounter(char ret[PATH_MAX], struct fault *fault) {
+    const char *path = getenv("PATH");
+    ret[0] = '\0';
+    if (geteuid() == 0)
+        return check_root(fault);
+    if (program_find("fusermount3", "/usr/bin", ret) ||
+        (path && program_find("fusermount3", path, ret)))
+        return 0;
+    ret[0] = '\0';
+    return no_fusermount(fault);
+}
+
+/* fusermount3's rules: the word alone on its line, white space aside. */
+static bool conf_allows_other(void) {
+    FILE *file = fopen(FUSE_CONF, "re");
     if (!file)
-        return;
-    char *line = NULL;
-    size_t size = 0, len;
-    while (getline(&line, &size, file) >= 0) {
-        const char *place = word(line, 4, &len);
-        if (len != strlen(listed) || memcmp(place, listed, len) != 0)
-            continue;
-        const char *at = word(line, 2, &len);
-        snprintf(device, DEVICE_MAX, "%.*s", (int)len, at);
-    }
+        return false;
+    bool allows = false;
+    char *line = NULL, word[32];
+    size_t size = 0;
+    int end = 0;
+    while (!allows && getline(&line, &size, file) >= 0)
+        allows = sscanf(line, " %31s %n", word, &end) == 1 && line[end] == '\0' &&
+                 strcmp(word, "user_allow_other") == 0;
     free(line);
     fclose(file);
+    return allows;
 }
+
+int mountpoint_check_allow_other(struct fault *fault) {
+    return geteuid() == 0 || conf_allows_other() ? 0 : refuse_allow_other(fault);
+}
+
+/* --- what is mounted ---------------------------------------------------------------------------
+ */
 
 /* The kernel reports an error on the descriptor once its file system is gone. */
 static bool connection_lives(int fd) {
@@ -118,9 +147,8 @@ static bool connection_lives(int fd) {
 }
 
 static bool still_ours(const struct mountpoint *mountpoint) {
-    char device[DEVICE_MAX];
-    mounted_device(mountpoint->listed, device);
-    return device[0] && strcmp(device, mountpoint->device) == 0 &&
+    struct mounted top;
+    return mounts_find(mountpoint->listed, &top) && strcmp(top.device, mountpoint->device) == 0 &&
            connection_lives(mountpoint_fd(mountpoint));
 }
 
@@ -163,31 +191,15 @@ static int mount_session(struct mountpoint *mountpoint, char *options, char said
 
 static int explain(const char *path, int err, const char *said, struct fault *fault) {
     if (strstr(said, "user_allow_other"))
-        return fault_set(fault, -EPERM,
-                         "only root may mount with allow_other, unless /etc/fuse.conf has the line "
-                         "user_allow_other: add it, or leave allow_other out");
+        return refuse_allow_other(fault);
     if (strstr(said, "failed to exec"))
-        return fault_set(fault, -ENOENT,
-                         "mounting without root needs fusermount3: install the package fuse3");
+        return no_fusermount(fault);
     return fault_set(fault, err, "cannot mount on %s: %s", path, *said ? said : strerror(-err));
-}
-
-static int check_device(struct fault *fault) {
-    int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-    if (fd >= 0) {
-        close(fd);
-        return 0;
-    }
-    if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
-        return fault_set(fault, -ENODEV,
-                         "FUSE is not available: load the kernel module with 'modprobe fuse' (a "
-                         "container has to be given /dev/fuse)");
-    return 0; /* fusermount3 may open what its caller may not */
 }
 
 int mountpoint_mount(const struct config *config, const char *source, struct mountpoint **ret,
                      struct fault *fault) {
-    int err = check_device(fault);
+    int err = mountpoint_check_device(fault);
     if (err)
         return err;
     struct mountpoint *mountpoint = calloc(1, sizeof *mountpoint);
@@ -197,7 +209,7 @@ int mountpoint_mount(const struct config *config, const char *source, struct mou
     mountpoint->path = realpath(config->mountpoint, NULL);
     if (!mountpoint->path)
         err = -errno;
-    else if (!(mountpoint->listed = listed_path(mountpoint->path)))
+    else if (!(mountpoint->listed = mounts_listed_path(mountpoint->path)))
         err = -ENOMEM;
     if (!err)
         err = add_options(&options, config, source);
@@ -209,7 +221,9 @@ int mountpoint_mount(const struct config *config, const char *source, struct mou
         return explain(config->mountpoint, err, said, fault);
     }
     fcntl(mountpoint_fd(mountpoint), F_SETFD, FD_CLOEXEC);
-    mounted_device(mountpoint->listed, mountpoint->device);
+    struct mounted top;
+    if (mounts_find(mountpoint->listed, &top))
+        memcpy(mountpoint->device, top.device, sizeof top.device);
     *ret = mountpoint;
     return 0;
 }

@@ -28,18 +28,23 @@ static void endpoint_clear(struct endpoint *endpoint) {
 /* The region that is known, or that of options, environment or profile, whichever is set first;
  * else the default. */
 static int find_region(const struct config *config, const char *known, char **ret,
-                       struct fault *fault) {
+                       const char **ret_from, struct fault *fault) {
+    static const char *const names[] = {"the bucket", "region=", "AWS_REGION",
+                                        "AWS_DEFAULT_REGION"};
     const char *const given[] = {known, config->region, getenv("AWS_REGION"),
                                  getenv("AWS_DEFAULT_REGION")};
     for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
         if (given[i] && given[i][0]) {
+            *ret_from = names[i];
             *ret = strdup(given[i]);
             return *ret ? 0 : fault_set(fault, -ENOMEM, "memory is exhausted");
         }
     }
+    *ret_from = "the profile";
     int err = profile_setting(config->profile, "region", ret, fault);
     if (err != -ENOENT)
         return err;
+    *ret_from = "the default";
     *ret = strdup(DEFAULT_REGION);
     return *ret ? 0 : fault_set(fault, -ENOMEM, "memory is exhausted");
 }
@@ -251,7 +256,7 @@ int s3_address_find(const struct config *config, const char *region, struct s3_a
     bool own;
     int err = check_bucket(config, fault);
     if (!err)
-        err = find_region(config, region, &address.region, fault);
+        err = find_region(config, region, &address.region, &address.region_from, fault);
     if (!err && !is_region(address.region))
         err = fault_set(fault, -EINVAL, "region '%s' is no region: it is written as eu-west-1",
                         address.region);

@@ -11,6 +11,7 @@ struct s3_address {
     char *host;   /* "bucket.s3.eu-west-1.amazonaws.com", with a port where the URL has one */
     char *base;   /* the bucket's own path, encoded, without a final '/': "" or "/bucket" */
     char *region;
+    const char *region_from; /* who named it: "AWS_REGION" */
 };
 
 /*

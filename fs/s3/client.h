@@ -13,6 +13,7 @@
 
 #include <maciefs/credentials.h>
 #include <maciefs/http.h>
+#include <maciefs/source.h>
 #include <stdatomic.h>
 
 /* How often a bucket may send us to another region. */
@@ -46,6 +47,9 @@ struct s3_call {
 
 /* Returns 0, or s3_address_find's errors. The configuration must outlive the client. */
 int s3_client_open(struct s3_client *client, const struct config *config, struct fault *fault);
+
+/* The client of a source that s3_source_new made. */
+struct s3_client *s3_source_client(struct source *source);
 
 /* Where the bucket is asked now; valid as long as the client. */
 const struct s3_address *s3_client_address(struct s3_client *client);

@@ -28,6 +28,8 @@ static int get(struct credentials_provider *base, struct credentials *ret, struc
     for (size_t i = 0; i < chain->count; i++) {
         struct fault said = {.text = ""};
         int err = credentials_get(chain->providers[i], ret, &said);
+        if (!err)
+            ret->from = chain->providers[i]->name;
         if (err != -ENOENT) {
             if (err && fault)
                 *fault = said;
@@ -64,35 +66,54 @@ static void add_cached(struct chain *chain, struct credentials_provider *provide
     add(chain, credentials_cache_new(provider, NULL));
 }
 
-static bool is_whole(const struct chain *chain) {
-    for (size_t i = 0; i < chain->count; i++)
-        if (!chain->providers[i])
-            return false;
-    return true;
+static struct chain *chain_new(void) {
+    struct chain *chain = calloc(1, sizeof *chain);
+    if (chain)
+        chain->base = (struct credentials_provider){
+            .name = "the chain", .get = get, .reject = reject, .free = free_chain};
+    return chain;
+}
+
+/* The chain as a provider; NULL, and freed, where one of it was not made. */
+static struct credentials_provider *finish(struct chain *chain) {
+    for (size_t i = 0; i < chain->count; i++) {
+        if (!chain->providers[i]) {
+            free_chain(&chain->base);
+            return NULL;
+        }
+    }
+    return &chain->base;
+}
+
+struct credentials_provider *credentials_own_new(const char *profile,
+                                                 const struct credentials_network *network) {
+    struct chain *chain = chain_new();
+    if (!chain)
+        return NULL;
+    add(chain, credentials_sso_new(profile, network));
+    add(chain, credentials_profile_new(profile));
+    add(chain, credentials_process_new(profile));
+    return finish(chain);
 }
 
 struct credentials_provider *credentials_chain_new(const char *profile, const char *region,
                                                    const struct credentials_network *network) {
     const struct credentials_sources sources = {.container = credentials_container_new,
                                                 .metadata = credentials_metadata_new};
-    struct chain *chain = calloc(1, sizeof *chain);
+    struct chain *chain = chain_new();
     if (!chain)
         return NULL;
-    chain->base = (struct credentials_provider){
-        .name = "the chain", .get = get, .reject = reject, .free = free_chain};
     if (!profile)
         add(chain, credentials_environment_new());
     add_cached(chain, credentials_profile_role_new(profile, region, &sources, network));
     if (!profile)
         add_cached(chain, credentials_web_identity_new(region, network));
+    add_cached(chain, credentials_sso_new(profile, network));
     add(chain, credentials_profile_new(profile));
     add_cached(chain, credentials_process_new(profile));
     add_cached(chain, credentials_container_new(network));
     add_cached(chain, credentials_metadata_new(network));
-    if (is_whole(chain))
-        return &chain->base;
-    free_chain(&chain->base);
-    return NULL;
+    return finish(chain);
 }
 
 static bool has_control_character(const char *text) {
@@ -160,7 +181,7 @@ static bool copy_text(const char *from, char **ret) {
 }
 
 int credentials_copy(const struct credentials *from, struct credentials *ret) {
-    struct credentials copy = {.expires = from->expires};
+    struct credentials copy = {.expires = from->expires, .from = from->from};
     if (!copy_text(from->access_key_id, &copy.access_key_id) ||
         !copy_text(from->secret_access_key, &copy.secret_access_key) ||
         !copy_text(from->session_token, &copy.session_token)) {

@@ -71,7 +71,7 @@ static int get_locked(struct profile_provider *provider, struct credentials *ret
                          credentials->path, config->path);
     return fault_set(fault, -ENOENT,
                      "%s has no credentials in %s or %s: it needs aws_access_key_id and "
-                     "aws_secret_access_key, role_arn, or credential_process",
+                     "aws_secret_access_key, role_arn, sso_session, or credential_process",
                      provider->name, credentials->path, config->path);
 }
 

@@ -135,16 +135,17 @@ static int walk_role(struct walk *walk, const char *profile, struct credentials_
 /* Keys of its own come before a role, as in the AWS CLI; so a profile may be its own source. */
 static int find_source_profile(struct walk *walk, const char *profile,
                                struct credentials_provider **ret) {
-    bool has_keys, has_role;
+    bool has_keys, has_role, has_token;
     int err = has_setting(profile, "aws_access_key_id", &has_keys, walk->fault);
     if (!err)
         err = has_setting(profile, "role_arn", &has_role, walk->fault);
+    if (!err)
+        err = has_setting(profile, "web_identity_token_file", &has_token, walk->fault);
     if (err)
         return err;
-    if (has_role && !has_keys)
+    if (has_role && (has_token || !has_keys))
         return walk_role(walk, profile, ret);
-    struct credentials_provider *(*make)(const char *) = walk->from->sources.profile;
-    return made(walk, make ? make(profile) : credentials_profile_new(profile), ret);
+    return made(walk, credentials_own_new(profile, walk->from->network), ret);
 }
 
 static int find_credential_source(struct walk *walk, const char *kind,

@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -452,4 +453,56 @@ int http_get(struct http_pool *pool, const char *url, const char *const headers[
              void *ctx, struct http_answer *ret, struct fault *fault) {
     const struct http_request request = {.method = "GET", .url = url, .headers = headers};
     return http_send(pool, &request, sink, ctx, ret, fault);
+}
+
+/* --- A connection alone ----------------------------------------------------------------------- */
+
+static bool is_of_tls(CURLcode rc) {
+    return rc == CURLE_SSL_CONNECT_ERROR || rc == CURLE_PEER_FAILED_VERIFICATION ||
+           rc == CURLE_SSL_CACERT_BADFILE || rc == CURLE_SSL_ISSUER_ERROR ||
+           rc == CURLE_SSL_CIPHER || rc == CURLE_SSL_CERTPROBLEM;
+}
+
+/* When the server's own certificate, which is the first, ends. */
+static void copy_expiry(CURL *curl, char *ret, size_t size) {
+    static const char name[] = "Expire date:";
+    struct curl_certinfo *info = NULL;
+    curl_easy_getinfo(curl, CURLINFO_CERTINFO, &info);
+    const struct curl_slist *line = info && info->num_of_certs > 0 ? info->certinfo[0] : NULL;
+    while (line && strncmp(line->data, name, strlen(name)) != 0)
+        line = line->next;
+    if (line)
+        copy_value(line->data + strlen(name), strlen(line->data + strlen(name)), ret, size);
+}
+
+static void read_reach(CURL *curl, CURLcode rc, struct http_reach *ret) {
+    char *ip = NULL;
+    long port = 0;
+    *ret = (struct http_reach){0};
+    curl_easy_getinfo(curl, CURLINFO_PRIMARY_IP, &ip);
+    curl_easy_getinfo(curl, CURLINFO_PRIMARY_PORT, &port);
+    if (ip && ip[0])
+        snprintf(ret->address, sizeof ret->address, "%s, port %ld", ip, port);
+    ret->connected = ret->address[0] && (rc == CURLE_OK || is_of_tls(rc));
+    copy_expiry(curl, ret->expires, sizeof ret->expires);
+}
+
+int http_reach(struct http_pool *pool, const char *url, struct http_reach *ret,
+               struct fault *fault) {
+    struct exchange x = {.pool = pool, .curl = handle_new(&pool->options), .moved_ms = now_ms()};
+    name_host(&x, url);
+    *ret = (struct http_reach){0};
+    if (!x.curl)
+        return fault_set(fault, -ENOMEM, "%s cannot be asked: memory is exhausted", x.host);
+    curl_easy_setopt(x.curl, CURLOPT_ERRORBUFFER, x.error);
+    curl_easy_setopt(x.curl, CURLOPT_XFERINFODATA, &x);
+    curl_easy_setopt(x.curl, CURLOPT_CERTINFO, 1L);
+    curl_easy_setopt(x.curl, CURLOPT_CONNECT_ONLY, 1L);
+    CURLcode rc = curl_easy_setopt(x.curl, CURLOPT_URL, url);
+    if (rc == CURLE_OK)
+        rc = curl_easy_perform(x.curl);
+    read_reach(x.curl, rc, ret);
+    int err = rc == CURLE_OK ? 0 : explain(&x, rc, fault);
+    curl_easy_cleanup(x.curl);
+    return err;
 }

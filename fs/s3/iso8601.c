@@ -3,6 +3,8 @@
 #include <string.h>
 #include <time.h>
 
+#define OFFSET_LEN 6 /* of "+01:00" */
+
 /* Reads exactly `count` digits. -1 where there are none. */
 static int digits(const char *at, int count) {
     int value = 0;
@@ -44,5 +46,26 @@ bool iso8601_parse(const char *at, size_t len, int64_t *ret) {
                     .tm_min = minute,
                     .tm_sec = second};
     *ret = (int64_t)timegm(&tm);
+    return true;
+}
+
+static bool is_offset(const char *at) {
+    return (at[0] == '+' || at[0] == '-') && digits(at + 1, 2) >= 0 && at[3] == ':' &&
+           digits(at + 4, 2) >= 0;
+}
+
+bool iso8601_parse_offset(const char *at, size_t len, int64_t *ret) {
+    char utc[64];
+    bool named = len > 3 && memcmp(at + len - 3, "UTC", 3) == 0;
+    size_t zone = named ? 3 : OFFSET_LEN;
+    if (len <= zone || len >= sizeof utc || at[len - 1] == 'Z')
+        return iso8601_parse(at, len, ret);
+    const char *offset = at + len - zone;
+    memcpy(utc, at, len - zone);
+    utc[len - zone] = 'Z';
+    if ((!named && !is_offset(offset)) || !iso8601_parse(utc, len - zone + 1, ret))
+        return false;
+    int64_t seconds = named ? 0 : digits(offset + 1, 2) * 3600 + digits(offset + 4, 2) * 60;
+    *ret -= offset[0] == '-' ? -seconds : seconds;
     return true;
 }

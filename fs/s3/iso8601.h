@@ -14,4 +14,8 @@
  */
 bool iso8601_parse(const char *at, size_t len, int64_t *ret);
 
+/* The same with an offset ("+01:00") in the place of the Z too, as programs write it, or "UTC", as
+ * the AWS CLI once did. */
+bool iso8601_parse_offset(const char *at, size_t len, int64_t *ret);
+
 #endif

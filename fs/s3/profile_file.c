@@ -10,13 +10,13 @@ struct slice {
     size_t len;
 };
 
-/* A walk over the lines of a file, looking for one setting of one profile. */
+/* A walk over the lines of a file, looking for one setting of one section. */
 struct search {
-    bool prefixed;
-    struct slice profile;
+    enum profile_section kind;
+    struct slice section;
     struct slice name;
-    bool in_profile;    /* the line is in a section of this profile */
-    bool profile_found; /* there was such a section */
+    bool in_section;    /* the line is in such a section */
+    bool section_found; /* there was one */
     size_t indent;      /* of the setting above; NO_SETTING where a section has just begun */
     struct slice value; /* the last one found; later ones win */
 };
@@ -63,24 +63,27 @@ static struct slice unquote(struct slice text) {
     return quoted ? (struct slice){text.at + 1, text.len - 2} : text;
 }
 
-/* What stands in the brackets, as the profile that it names; empty where it names none. */
-static struct slice profile_of(struct slice section, bool prefixed) {
-    static const struct slice word = {"profile", 7}, plain = {"default", 7}, none = {"", 0};
-    section = trim(section);
-    if (!prefixed || is_equal(section, plain))
-        return section;
-    if (section.len <= word.len || !is_equal((struct slice){section.at, word.len}, word) ||
-        !is_blank(section.at[word.len]))
+/* What stands in the brackets, as the name of a section of the kind; empty where it is none. */
+static struct slice name_of(struct slice brackets, enum profile_section kind) {
+    static const struct slice words[] = {
+        [SECTION_PROFILE] = {"profile", 7}, [SECTION_SSO_SESSION] = {"sso-session", 11}};
+    static const struct slice plain = {"default", 7}, none = {"", 0};
+    brackets = trim(brackets);
+    if (kind == SECTION_BARE || (kind == SECTION_PROFILE && is_equal(brackets, plain)))
+        return brackets;
+    struct slice word = words[kind];
+    if (brackets.len <= word.len || !is_equal((struct slice){brackets.at, word.len}, word) ||
+        !is_blank(brackets.at[word.len]))
         return none;
-    return unquote(trim(skip(section, word.len)));
+    return unquote(trim(skip(brackets, word.len)));
 }
 
 static void enter_section(struct search *search, struct slice line) {
     const char *end = memchr(line.at, ']', line.len);
-    struct slice section = {line.at + 1, end ? (size_t)(end - line.at) - 1 : 0};
-    struct slice profile = profile_of(section, search->prefixed);
-    search->in_profile = profile.len > 0 && is_equal(profile, search->profile);
-    search->profile_found = search->profile_found || search->in_profile;
+    struct slice brackets = {line.at + 1, end ? (size_t)(end - line.at) - 1 : 0};
+    struct slice name = name_of(brackets, search->kind);
+    search->in_section = name.len > 0 && is_equal(name, search->section);
+    search->section_found = search->section_found || search->in_section;
     search->indent = NO_SETTING;
 }
 
@@ -92,7 +95,7 @@ static void take_setting(struct search *search, struct slice line) {
     if (name_len == line.len)
         return;
     struct slice name = trim((struct slice){line.at, name_len});
-    if (search->in_profile && name.len == search->name.len &&
+    if (search->in_section && name.len == search->name.len &&
         strncasecmp(name.at, search->name.at, name.len) == 0)
         search->value = trim(skip(line, name_len + 1));
 }
@@ -119,17 +122,17 @@ static struct slice skip_byte_order_mark(struct slice text) {
     return skip(text, marked ? 3 : 0);
 }
 
-int profile_file_lookup(const char *text, size_t len, bool prefixed, const char *profile,
-                        const char *name, char **ret) {
-    struct search search = {.prefixed = prefixed,
-                            .profile = {profile, strlen(profile)},
+int profile_file_lookup(const char *text, size_t len, enum profile_section kind,
+                        const char *section, const char *name, char **ret) {
+    struct search search = {.kind = kind,
+                            .section = {section, strlen(section)},
                             .name = {name, strlen(name)},
                             .indent = NO_SETTING};
     struct slice rest = {len ? text : "", len};
     rest = skip_byte_order_mark(rest);
     while (rest.len > 0)
         take_line(&search, next_line(&rest));
-    if (!search.profile_found)
+    if (!search.section_found)
         return -ESRCH;
     if (search.value.len == 0 || *search.value.at == '\0')
         return -ENOENT;

@@ -241,6 +241,10 @@ static void stop(struct source *base) {
     s3_client_stop(&((struct s3_source *)base)->client);
 }
 
+struct s3_client *s3_source_client(struct source *base) {
+    return &((struct s3_source *)base)->client;
+}
+
 static void free_names(struct s3_source *source) {
     free(source->name);
     free(source->bucket);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <maciefs/credentials.h>
 #include <openssl/crypto.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -17,8 +16,7 @@ static const char *non_empty_env(const char *name) {
     return value && *value ? value : NULL;
 }
 
-/* A path below the user's home; below "/" where there is none. NULL without memory. */
-static char *in_home(const char *below) {
+char *shared_file_in_home(const char *below) {
     char entry[PASSWD_MAX];
     struct passwd user, *found = NULL;
     const char *home = non_empty_env("HOME");
@@ -29,27 +27,27 @@ static char *in_home(const char *below) {
 }
 
 static int init(struct shared_file *file, const char *variable, const char *below_home,
-                bool prefixed) {
+                enum profile_section kind) {
     const char *given = non_empty_env(variable);
     char *path = NULL;
     if (!given)
-        path = in_home(below_home);
+        path = shared_file_in_home(below_home);
     else if (strncmp(given, "~/", 2) == 0)
-        path = in_home(given + 2);
+        path = shared_file_in_home(given + 2);
     else
         path = strdup(given);
     if (!path)
         return -ENOMEM;
-    *file = (struct shared_file){.path = path, .prefixed = prefixed};
+    *file = (struct shared_file){.path = path, .kind = kind};
     return 0;
 }
 
 int shared_file_init_credentials(struct shared_file *file) {
-    return init(file, "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials", false);
+    return init(file, "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials", SECTION_BARE);
 }
 
 int shared_file_init_config(struct shared_file *file) {
-    return init(file, "AWS_CONFIG_FILE", ".aws/config", true);
+    return init(file, "AWS_CONFIG_FILE", ".aws/config", SECTION_PROFILE);
 }
 
 static void forget(struct shared_file *file) {
@@ -141,7 +139,7 @@ int shared_file_refresh(struct shared_file *file, struct fault *fault) {
 
 int shared_file_lookup(const struct shared_file *file, const char *profile, const char *name,
                        char **ret) {
-    return profile_file_lookup(file->text, file->len, file->prefixed, profile, name, ret);
+    return profile_file_lookup(file->text, file->len, file->kind, profile, name, ret);
 }
 
 const char *shared_file_named_profile(const char *profile) {

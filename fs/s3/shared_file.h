@@ -7,8 +7,7 @@
 #ifndef MACIEFS_SHARED_FILE_H
 #define MACIEFS_SHARED_FILE_H
 
-#include <maciefs/fault.h>
-#include <stdbool.h>
+#include <maciefs/credentials.h>
 #include <stddef.h>
 #include <sys/stat.h>
 
@@ -16,9 +15,9 @@
 
 struct shared_file {
     char *path;
-    bool prefixed;    /* sections are called "profile NAME": the config file */
-    struct stat seen; /* when `text` was read */
-    char *text;       /* NULL where there is no such file */
+    enum profile_section kind; /* of its profiles */
+    struct stat seen;          /* when `text` was read */
+    char *text;                /* NULL where there is no such file */
     size_t len;
 };
 
@@ -39,6 +38,9 @@ int shared_file_refresh(struct shared_file *file, struct fault *fault);
 /* profile_file_lookup in what was read. */
 int shared_file_lookup(const struct shared_file *file, const char *profile, const char *name,
                        char **ret);
+
+/* A path below the user's home; below "/" where there is none. NULL without memory. */
+char *shared_file_in_home(const char *below);
 
 /* The profile to use: `profile`; else AWS_PROFILE's; else NULL, which means "default". */
 const char *shared_file_named_profile(const char *profile);

@@ -42,11 +42,16 @@ static const char *take(int fd, struct buf *token) {
     return token->len > from ? NULL : "it is empty";
 }
 
-int token_file_read(const char *path, const char *setting, struct buf *ret, struct fault *fault) {
+const char *token_file_try(const char *path, struct buf *ret) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     const char *why = fd < 0 ? strerrordesc_np(errno) : take(fd, ret);
     if (fd >= 0)
         close(fd);
+    return why;
+}
+
+int token_file_read(const char *path, const char *setting, struct buf *ret, struct fault *fault) {
+    const char *why = token_file_try(path, ret);
     return why ? fault_set(fault, -EACCES, "the token in %s cannot be read: %s: check %s", path,
                            why, setting)
                : 0;

@@ -13,4 +13,7 @@
  */
 int token_file_read(const char *path, const char *setting, struct buf *ret, struct fault *fault);
 
+/* The same. Returns NULL, or why it cannot be read. */
+const char *token_file_try(const char *path, struct buf *ret);
+
 #endif

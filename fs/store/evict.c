@@ -91,9 +91,9 @@ static void look_at(struct candidates *candidates, const FTSENT *file, const cha
 }
 
 /* Walks the folder. Without `at` it only adds up sizes. Returns 0 or -errno. */
-static int walk(struct store *store, struct candidates *candidates, hour_t before) {
+static int walk(int folder, struct candidates *candidates, hour_t before) {
     char root[32];
-    snprintf(root, sizeof root, "/proc/self/fd/%d/", store->folder);
+    snprintf(root, sizeof root, "/proc/self/fd/%d/", folder);
     char *const roots[] = {root, NULL};
     FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
     if (!tree)
@@ -115,7 +115,7 @@ static int walk(struct store *store, struct candidates *candidates, hour_t befor
 static int measure(struct store *store, struct candidates *candidates, hour_t before) {
     atomic_uint_fast64_t *count = &store->options.counters->cache_bytes_now;
     uint64_t seen = atomic_load(count);
-    int err = walk(store, candidates, before);
+    int err = walk(store->folder, candidates, before);
     if (err)
         return err;
     return atomic_compare_exchange_strong(count, &seen, (uint64_t)candidates->total) ? 0 : -EAGAIN;
@@ -211,6 +211,13 @@ int store_remove(struct store *store, hour_t hour) {
         *log = (struct log){.next = log->next, .hour = hour, .restoring = -1};
     }
     pthread_mutex_unlock(&store->lock);
+    return err;
+}
+
+int store_folder_bytes(int folder, uint64_t *ret) {
+    struct candidates candidates = {0};
+    int err = walk(folder, &candidates, 0);
+    *ret = (uint64_t)candidates.total;
     return err;
 }
 

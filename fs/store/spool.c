@@ -8,27 +8,36 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+struct spool_piece {
+    struct spool_piece *next;
+    uint8_t bytes[SPOOL_PIECE];
+};
+
 void spool_stock_init(struct spool_stock *stock, unsigned pieces) {
-    *stock = (struct spool_stock){.left = pieces < SPOOL_STOCK ? pieces : SPOOL_STOCK};
+    *stock = (struct spool_stock){.left = pieces};
     pthread_mutex_init(&stock->lock, NULL);
 }
 
 void spool_stock_free(struct spool_stock *stock) {
-    while (stock->free > 0)
-        free(stock->pieces[--stock->free]);
+    for (struct spool_piece *piece = stock->free, *next; piece; piece = next) {
+        next = piece->next;
+        free(piece);
+    }
     pthread_mutex_destroy(&stock->lock);
 }
 
 /* A piece that nobody uses, or NULL. */
-static uint8_t *take_piece(struct spool_stock *stock) {
+static struct spool_piece *take_piece(struct spool_stock *stock) {
     pthread_mutex_lock(&stock->lock);
-    uint8_t *piece = stock->free ? stock->pieces[--stock->free] : NULL;
+    struct spool_piece *piece = stock->free;
+    if (piece)
+        stock->free = piece->next;
     bool make = !piece && stock->left > 0;
     stock->left -= make;
     pthread_mutex_unlock(&stock->lock);
     if (!make)
         return piece;
-    piece = malloc(SPOOL_PIECE);
+    piece = malloc(sizeof *piece);
     if (!piece) {
         pthread_mutex_lock(&stock->lock);
         stock->left++;
@@ -37,13 +46,19 @@ static uint8_t *take_piece(struct spool_stock *stock) {
     return piece;
 }
 
-/* Keeps the first `count` pieces. */
+/* Keeps the first piece or none. */
 static void give_back(struct spool *spool, unsigned count) {
     struct spool_stock *stock = spool->stock;
+    struct spool_piece **from = count ? &spool->first->next : &spool->first;
+    if (!*from)
+        return;
     pthread_mutex_lock(&stock->lock);
-    while (spool->count > count)
-        stock->pieces[stock->free++] = spool->pieces[--spool->count];
+    spool->last->next = stock->free;
+    stock->free = *from;
     pthread_mutex_unlock(&stock->lock);
+    *from = NULL;
+    spool->last = spool->first;
+    spool->count = count;
 }
 
 void spool_init(struct spool *spool, int dir, struct spool_stock *stock) {
@@ -54,10 +69,17 @@ void spool_init(struct spool *spool, int dir, struct spool_stock *stock) {
  * small writes in. */
 static bool add_piece(struct spool *spool) {
     unsigned limit = spool->fd < 0 ? SPOOL_PIECES : 1;
-    uint8_t *piece = spool->count < limit ? take_piece(spool->stock) : NULL;
-    if (piece)
-        spool->pieces[spool->count++] = piece;
-    return piece != NULL;
+    struct spool_piece *piece = spool->count < limit ? take_piece(spool->stock) : NULL;
+    if (!piece)
+        return false;
+    piece->next = NULL;
+    if (spool->last)
+        spool->last->next = piece;
+    else
+        spool->first = piece;
+    spool->last = piece;
+    spool->count++;
+    return true;
 }
 
 /* Bytes at the end of the file. */
@@ -76,9 +98,9 @@ static int append_file(struct spool *spool, const uint8_t *at, size_t len) {
 static int send_pieces(const struct spool *spool, bytes_sink sink, void *ctx) {
     uint64_t left = spool->len - spool->filed;
     int err = 0;
-    for (unsigned i = 0; left > 0 && !err; i++) {
+    for (const struct spool_piece *piece = spool->first; left > 0 && !err; piece = piece->next) {
         size_t len = left < SPOOL_PIECE ? (size_t)left : SPOOL_PIECE;
-        err = sink(ctx, spool->pieces[i], len);
+        err = sink(ctx, piece->bytes, len);
         left -= len;
     }
     return err;
@@ -103,7 +125,7 @@ static size_t room(const struct spool *spool) {
 static size_t fill_piece(struct spool *spool, const uint8_t *at, size_t len) {
     size_t fits = room(spool);
     size_t part = len < fits ? len : fits;
-    memcpy(spool->pieces[spool->count - 1] + (SPOOL_PIECE - fits), at, part);
+    memcpy(spool->last->bytes + (SPOOL_PIECE - fits), at, part);
     spool->len += part;
     return part;
 }

@@ -46,6 +46,9 @@ enum store_file { STORE_DATA, STORE_JOURNAL };
 
 #define STORE_PATH_MAX (HOUR_PATH_LEN + sizeof ".journal")
 
+/* Adds up what is in a cache folder. Returns 0 or -errno. */
+int store_folder_bytes(int folder, uint64_t *ret);
+
 /* Where an hour's file lies, relative to the folder. */
 void store_path(hour_t hour, enum store_file file, char ret[STORE_PATH_MAX]);
 

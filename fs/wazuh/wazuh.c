@@ -16,9 +16,6 @@
 #define SINCE_FILE "since" /* the first hour that the view ever had */
 #define SINCE_NEW "since.new"
 
-/* Spools that may be full in memory; the view writes one object after another. */
-#define SPOOLS 2
-
 /* How long what has grown may wait for the logs to come to rest, so that it is taken in order. */
 #define REST_MS 10000
 
@@ -105,7 +102,7 @@ int wazuh_open(const struct wazuh_options *options, struct wazuh **ret, struct f
     if (!wazuh)
         return fault_set(fault, -ENOMEM, "there is not enough memory to start");
     wazuh->options = *options;
-    spool_stock_init(&wazuh->stock, SPOOLS * SPOOL_PIECES);
+    spool_stock_init(&wazuh->stock, SPOOL_PIECES); /* one object is written after another */
     pthread_mutex_init(&wazuh->lock, NULL);
     pthread_cond_init(&wazuh->woken, NULL);
     wazuh->shaper = shaper_new();

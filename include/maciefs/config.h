@@ -18,8 +18,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* NOTHING: `mount -f`, which wants the arguments checked and no mount made. */
-enum config_action { CONFIG_MOUNT, CONFIG_HELP, CONFIG_VERSION, CONFIG_NOTHING };
+/*
+ * CHECK: `maciefs check …`, the doctor. NOTHING: `mount -f`, which wants the arguments checked and
+ * no mount made.
+ */
+enum config_action { CONFIG_MOUNT, CONFIG_CHECK, CONFIG_HELP, CONFIG_VERSION, CONFIG_NOTHING };
 enum config_scheme { CONFIG_S3, CONFIG_FILE };
 enum config_shape { CONFIG_SHAPE_WAZUH, CONFIG_SHAPE_EVENT };
 enum config_addressing { CONFIG_PATH, CONFIG_VIRTUAL, CONFIG_AUTO };
@@ -28,9 +31,10 @@ struct config {
     enum config_action action;
     bool foreground; /* -f, and with -d */
     bool debug;      /* -d */
+    bool json;       /* --json, of check */
 
     char *source;     /* SOURCE as it was written */
-    char *mountpoint; /* absolute */
+    char *mountpoint; /* absolute; for CHECK as it was written, or NULL */
     enum config_scheme scheme;
     char *bucket; /* s3: the bucket's name; file: the folder's absolute path */
     char *prefix; /* s3: what follows the bucket and its '/'; "" where nothing does; file: "" */
@@ -79,9 +83,17 @@ struct config {
  * with a fault that names the argument or option and says what it takes. For HELP and VERSION
  * nothing more than `action` is of use. Asks neither network nor disk, but for the mount point,
  * which must be a directory, and not one inside a local SOURCE, and ca_bundle's file, which must be
- * there.
+ * there. For CHECK, whose first word is "check", the mount point may be left out and is not looked
+ * at.
  */
 int config_parse(int argc, char *const argv[], struct config *ret, struct fault *fault);
+
+/*
+ * Finds the mount point that `path` names for the configuration's source. Returns 0 and its
+ * absolute path, to be freed; or -EINVAL (-ENOMEM) with a fault, as config_parse does.
+ */
+int config_find_mountpoint(const struct config *config, const char *path, char **ret,
+                           struct fault *fault);
 
 /* Frees what config_parse allocated. Accepts a zeroed one. */
 void config_free(struct config *config);

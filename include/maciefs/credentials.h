@@ -19,6 +19,8 @@ struct credentials {
     char *secret_access_key;
     char *session_token; /* or NULL */
     int64_t expires;     /* seconds since 1970; 0: never */
+    const char *from;    /* name of the chain's provider that had them, valid as long as the chain;
+                            NULL where no chain was asked */
 };
 
 struct credentials_provider {
@@ -71,6 +73,20 @@ struct credentials_provider *credentials_profile_new(const char *profile);
  * credentials_cache_new. May be asked from several threads.
  */
 struct credentials_provider *credentials_process_new(const char *profile);
+
+/*
+ * The role that a profile names with sso_account_id and sso_role_name in IAM Identity Center (AWS
+ * SSO), for the token that `aws sso login` left in ~/.aws/sso/cache: by sso_session, the name of a
+ * section [sso-session NAME] of the config file with sso_start_url and sso_region, or by these in
+ * the profile itself, the old style. Files are read at each get, since the CLI renews the token
+ * too; a session's token is renewed and written back here when it is about to end (fs/s3/sso.h).
+ * Its get returns -ENOENT for a profile without such a role; -EACCES where the user has to sign in
+ * (again), or has no such role; -EINVAL for settings that are missing or contradict each other;
+ * -ENETDOWN where the service is away or throttles; -EPROTO for an answer that is none; -ECANCELED;
+ * -ENOMEM. Caching, threads and NULL as above.
+ */
+struct credentials_provider *credentials_sso_new(const char *profile,
+                                                 const struct credentials_network *network);
 
 /*
  * What serves the role of an ECS task or an EKS pod, by AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or
@@ -130,8 +146,6 @@ credentials_web_identity_role_new(const struct credentials_role *role, const cha
 
 /* Makes the providers that a role's credentials come from; each returns NULL without memory. */
 struct credentials_sources {
-    /* Of a profile without a role; NULL for credentials_profile_new. */
-    struct credentials_provider *(*profile)(const char *profile);
     /* credential_source = EcsContainer and Ec2InstanceMetadata; NULL where there is none. */
     struct credentials_provider *(*container)(const struct credentials_network *network);
     struct credentials_provider *(*metadata)(const struct credentials_network *network);
@@ -139,13 +153,14 @@ struct credentials_sources {
 
 /*
  * The role that a profile names with role_arn, and how it is assumed: web_identity_token_file, else
- * source_profile (keys of its own before a role; a role has a source in its turn, up to 8 of them)
- * or credential_source (Environment, EcsContainer, Ec2InstanceMetadata); external_id,
- * role_session_name, duration_seconds. `profile` as in credentials_profile_new; `sources` is
- * copied. The settings are read at each get. NULL without memory. Its get returns -ENOENT for a
- * profile without role_arn; -EINVAL for settings that are missing, contradict each other, are out
- * of range or go in a circle; -EACCES where a code of an mfa_serial would be needed; and errors as
- * those of credentials_role_new's, which also says what holds for caching and threads.
+ * source_profile or credential_source (Environment, EcsContainer, Ec2InstanceMetadata);
+ * external_id, role_session_name, duration_seconds. A source_profile has a role in its turn, up to
+ * 8 of them, or what credentials_own_new finds; keys of its own come before a role, but for that of
+ * a web_identity_token_file. `profile` as in credentials_profile_new; `sources` is copied. The
+ * settings are read at each get. NULL without memory. Its get returns -ENOENT for a profile without
+ * role_arn; -EINVAL for settings that are missing, contradict each other, are out of range or go in
+ * a circle; -EACCES where a code of an mfa_serial would be needed; and errors as those of
+ * credentials_role_new's, which also says what holds for caching and threads.
  */
 struct credentials_provider *
 credentials_profile_role_new(const char *profile, const char *region,
@@ -153,11 +168,19 @@ credentials_profile_role_new(const char *profile, const char *region,
                              const struct credentials_network *network);
 
 /*
+ * What a profile has that is no role of STS, in the CLI's order: its role of IAM Identity Center,
+ * keys, process. The network must outlive it. -EACCES where it has none, and where it is not in the
+ * files. Caching, threads and NULL as in credentials_process_new.
+ */
+struct credentials_provider *credentials_own_new(const char *profile,
+                                                 const struct credentials_network *network);
+
+/*
  * The providers in the CLI's order: environment, the profile's role, web identity, the profile's
- * keys, its process, the container, the instance. A `profile` named here takes the environment's
- * place, web identity's as well; one that AWS_PROFILE names is asked after it. `region`: where
- * roles are asked for. The network must outlive the chain. -EACCES where none has any. NULL without
- * memory. May be asked from several threads.
+ * role of IAM Identity Center, its keys, its process, the container, the instance. A `profile`
+ * named here takes the environment's place, web identity's as well; one that AWS_PROFILE names is
+ * asked after it. `region`: where roles are asked for. The network must outlive the chain. -EACCES
+ * where none has any. NULL without memory. May be asked from several threads.
  */
 struct credentials_provider *credentials_chain_new(const char *profile, const char *region,
                                                    const struct credentials_network *network);
@@ -190,15 +213,21 @@ void credentials_clear(struct credentials *credentials);
  */
 int profile_setting(const char *profile, const char *name, char **ret, struct fault *fault);
 
+/* What a shared file calls its sections. */
+enum profile_section {
+    SECTION_BARE,        /* "[NAME]": profiles of the credentials file */
+    SECTION_PROFILE,     /* "[profile NAME]", and "[default]": those of the config file */
+    SECTION_SSO_SESSION, /* "[sso-session NAME]", in the config file */
+};
+
 /*
- * Looks a setting up in the text of a shared file: sections "[name]" or, where `prefixed`,
- * "[profile name]" ("[default]" in both), "name = value" with names in any case, lines of comment
- * that begin with '#' or ';', lines indented deeper than the setting above, which belong to it. The
- * last of several settings holds; an empty one is as good as none. What is none of these is
- * skipped. Returns 0 and a string to be freed; -ENOENT where the section lacks it; -ESRCH where
- * there is no such section; -ENOMEM.
+ * Looks a setting up in the text of a shared file: sections of a kind, "name = value" with names in
+ * any case, lines of comment that begin with '#' or ';', lines indented deeper than the setting
+ * above, which belong to it. The last of several settings holds; an empty one is as good as none.
+ * What is none of these is skipped. Returns 0 and a string to be freed; -ENOENT where the section
+ * lacks it; -ESRCH where there is no such section; -ENOMEM.
  */
-int profile_file_lookup(const char *text, size_t len, bool prefixed, const char *profile,
-                        const char *name, char **ret);
+int profile_file_lookup(const char *text, size_t len, enum profile_section kind,
+                        const char *section, const char *name, char **ret);
 
 #endif

@@ -62,6 +62,21 @@ int http_send(struct http_pool *pool, const struct http_request *request, bytes_
 int http_get(struct http_pool *pool, const char *url, const char *const headers[], bytes_sink sink,
              void *ctx, struct http_answer *ret, struct fault *fault);
 
+/* How a server is reached. */
+struct http_reach {
+    bool connected;   /* its name was found, and it (or the proxy) takes connections */
+    char address[80]; /* whom it was connected to: "192.0.2.7, port 443"; "" for nobody */
+    char expires[64]; /* its certificate, as "Dec 24 14:19:53 2026 GMT"; "" where it has none */
+};
+
+/*
+ * Connects to the URL's server, with TLS where it is https, and closes again without a request.
+ * Fills *ret also on failure: `connected` then tells that TLS is what failed. Returns 0 or
+ * http_send's errors with their faults.
+ */
+int http_reach(struct http_pool *pool, const char *url, struct http_reach *ret,
+               struct fault *fault);
+
 /* Makes exchanges under way and to come return -ECANCELED soon. */
 void http_pool_stop(struct http_pool *pool);
 bool http_pool_stopped(struct http_pool *pool);

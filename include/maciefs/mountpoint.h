@@ -11,6 +11,7 @@
 #ifndef MACIEFS_MOUNTPOINT_H
 #define MACIEFS_MOUNTPOINT_H
 
+#include <limits.h>
 #include <maciefs/config.h>
 #include <maciefs/fault.h>
 
@@ -33,5 +34,21 @@ void mountpoint_unmount(struct mountpoint *mountpoint);
 
 /* Closes the descriptor and frees; leaves the mount as it is. Accepts NULL. */
 void mountpoint_free(struct mountpoint *mountpoint);
+
+/*
+ * What mounting needs, each asked for by itself; nothing is mounted. Each returns 0 or a negative
+ * errno with a fault.
+ */
+
+/* /dev/fuse, which every caller opens for himself. -ENODEV where there is none, or why not. */
+int mountpoint_check_device(struct fault *fault);
+
+/*
+ * Who mounts: root, where it may; else fusermount3, whose path is then written. -EPERM or -ENOENT.
+ */
+int mountpoint_check_mounter(char ret[PATH_MAX], struct fault *fault);
+
+/* Whether this user may let others in. -EPERM where /etc/fuse.conf does not allow it. */
+int mountpoint_check_allow_other(struct fault *fault);
 
 #endif

@@ -9,6 +9,7 @@
 #ifndef MACIEFS_S3_H
 #define MACIEFS_S3_H
 
+#include <maciefs/http.h>
 #include <maciefs/source.h>
 
 /*
@@ -17,6 +18,32 @@
  */
 int s3_source_new(const struct config *config, const char *prefix, struct source **ret,
                   struct fault *fault);
+
+/* How a source that s3_source_new made asks. Texts are valid as long as the source. */
+struct s3_way {
+    const char *url;    /* of the bucket: "https://my-logs.s3.eu-west-1.amazonaws.com" */
+    const char *region; /* that is asked: the one that was set, until the bucket names its own */
+    const char *set_region;  /* that options, environment or profile name */
+    const char *region_from; /* which of them: "AWS_REGION" */
+};
+void s3_source_way(struct source *source, struct s3_way *ret);
+
+/* Who signs a source's requests, without what is secret. */
+struct s3_signer {
+    char from[256];  /* the provider: "the environment" */
+    char key_end[5]; /* the last characters of the access key id */
+    bool temporary;  /* there is a session token */
+    int64_t expires; /* seconds since 1970; 0: never */
+};
+
+/*
+ * Has the credentials found that requests are signed with. Returns 0; -ENODATA where the
+ * configuration wants none (no_sign); or credentials_get's errors with a fault.
+ */
+int s3_source_signer(struct source *source, struct s3_signer *ret, struct fault *fault);
+
+/* http_reach of the bucket's server. */
+int s3_source_reach(struct source *source, struct http_reach *ret, struct fault *fault);
 
 /*
  * Parses a ListObjectsV2 answer (encoding-type=url) and adds its entries to *ret, less `prefix` at

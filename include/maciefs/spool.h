@@ -14,9 +14,11 @@
 #include <stdbool.h>
 
 #define SPOOL_PIECE ((size_t)64 * 1024)
-#define SPOOL_PIECES 16                           /* that one spool may have */
+#define SPOOL_PIECES 96                           /* that one spool may have */
 #define SPOOL_MEMORY (SPOOL_PIECES * SPOOL_PIECE) /* bytes of one that wait in memory */
 #define SPOOL_STOCK 192                           /* pieces of all spools */
+
+struct spool_piece;
 
 /*
  * The memory of all spools: so many pieces, made when they are first needed and used again and
@@ -24,12 +26,11 @@
  */
 struct spool_stock {
     pthread_mutex_t lock;
-    unsigned left; /* pieces that may still be made */
-    unsigned free; /* pieces that nobody uses */
-    uint8_t *pieces[SPOOL_STOCK];
+    unsigned left;            /* pieces that may still be made */
+    struct spool_piece *free; /* those that nobody uses */
 };
 
-/* A stock of that many pieces, SPOOL_STOCK at most. */
+/* A stock of that many pieces. */
 void spool_stock_init(struct spool_stock *stock, unsigned pieces);
 
 /* No spool may be in use. */
@@ -41,7 +42,7 @@ struct spool {
     int fd;         /* the file with the first bytes, or -1 */
     uint64_t filed; /* bytes in the file */
     unsigned count; /* pieces with the bytes behind those, all but the last of them full */
-    uint8_t *pieces[SPOOL_PIECES];
+    struct spool_piece *first, *last;
     uint64_t len;   /* bytes taken */
     uint64_t whole; /* of those, bytes of whole lines */
     uint64_t lines;

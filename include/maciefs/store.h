@@ -24,6 +24,7 @@
 #include <maciefs/report.h>
 #include <maciefs/spool.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 /*
  * Growth that is durable and not yet announced, in memory that outlasts the process: a new server
@@ -58,6 +59,26 @@ struct store;
  * with a fault.
  */
 int store_lock(const char *folder, const char *source, struct fault *fault);
+
+/* The place of a cache folder, as it is found. */
+struct store_place {
+    bool made;     /* the folder is there; else it is made in `folder` */
+    char *folder;  /* the cache folder, or the nearest one above it that is there; heap */
+    uid_t owner;   /* of that, as the next two */
+    mode_t mode;   /* permission bits */
+    uint64_t free; /* bytes that this user may still write */
+    uint64_t used; /* bytes of the logs that are in it */
+    bool locked;   /* another maciefs holds it */
+};
+
+/*
+ * Looks whether store_lock would take the folder, and leaves everything as it is. `source`: NULL
+ * for any. A lock is tried for a moment. Returns 0 and a place to be freed by store_place_free; or
+ * store_lock's errors, but for -EBUSY, with its faults.
+ */
+int store_look(const char *folder, const char *source, struct store_place *ret,
+               struct fault *fault);
+void store_place_free(struct store_place *place); /* accepts a zeroed one */
 
 /* Opens the store in a locked folder. Returns 0 or a negative errno with a fault. */
 int store_open(int folder, const struct store_options *options, struct store **ret,

@@ -49,12 +49,19 @@ _maciefs() {
 
     if [[ $prev == -o ]]; then
         _maciefs_options "$cur"
+    elif [[ $cur == -* && ${words[1]:-} == check ]]; then
+        COMPREPLY=($(compgen -W '-o --json --help' -- "$cur"))
     elif [[ $cur == -* ]]; then
         COMPREPLY=($(compgen -W '-f -d -o --help --version' -- "$cur"))
     elif [[ $cur == file:///* ]]; then
         COMPREPLY=($(compgen -P 'file://' -d -S / -- "${cur#file://}"))
         compopt -o nospace
+    elif ((${#words[@]} == 1)) && [[ check == "$cur"* && -n $cur ]]; then
+        COMPREPLY=(check)
     elif ((${#words[@]} == 1)); then
+        COMPREPLY=($(compgen -W 'check s3:// file:///' -- "$cur"))
+        compopt -o nospace
+    elif [[ ${#words[@]} == 2 && ${words[1]} == check ]]; then
         COMPREPLY=($(compgen -W 's3:// file:///' -- "$cur"))
         compopt -o nospace
     else

@@ -1,29 +1,31 @@
 /*
- * Gzip objects → inflate → split → shape, in one thread.
+ * Source → decode → split → shape, in one thread: all there is on the way from the bucket to a
+ * line of wazuh/, but for what keeps it on the disk.
  *
- *   bench_shape ROUNDS OBJECT …    the objects are gzip files
+ *   bench_shape SOURCE ROUNDS [-o OPTION,…]
  *
- * It is given its fastest round, in CPU time. The last line has how many events the objects hold,
- * the seconds for 100,000 of them from object to line, and the speed of shaping alone in MB/s of
- * events.
+ * It is given its fastest round, in CPU time of the process. Its line tells how many events the
+ * objects hold, the seconds for 100,000 of them from source to line, and the speed of shaping alone
+ * in MB/s of events.
  */
 #include <maciefs/bytes.h>
 #include <maciefs/decode.h>
 #include <maciefs/shape.h>
+#include <maciefs/source.h>
 #include <maciefs/split.h>
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { OBJECT_MAX = 64 << 20, LINE_MAX_LEN = 4 << 20 };
+enum { LINE_MAX_LEN = 4 << 20 };
 
 struct bench {
-    int count; /* of objects */
-    struct buf *objects;
+    struct source *source;
     struct shaper *shaper;
     struct buf event;  /* the line under way */
     struct buf lines;  /* the messages of one object */
@@ -38,7 +40,7 @@ static const struct shape_origin origin = {
     .account_alias = "",
 };
 
-/* --- From object to line ---------------------------------------------------------------------- */
+/* --- From source to line ---------------------------------------------------------------------- */
 
 static int shape_line(struct bench *bench, const uint8_t *event, size_t len) {
     int became = shape_event(bench->shaper, &origin, event, len, &bench->lines);
@@ -68,26 +70,62 @@ static int split_window(void *ctx, const uint8_t *at, size_t len) {
     return splitter_feed(ctx, at, len);
 }
 
-static int run_object(struct bench *bench, struct decoder *decoder, struct splitter *splitter,
-                      const struct buf *stored) {
-    struct line_sink sink = {take_bytes, take_line, bench};
-    splitter_init(splitter, &sink);
-    decoder_reset(decoder);
+struct pipeline {
+    struct decoder *decoder;
+    struct splitter splitter;
+};
+
+static int feed_decoder(void *ctx, const uint8_t *at, size_t len) {
+    return decoder_feed(((struct pipeline *)ctx)->decoder, at, len);
+}
+
+static int never_again(void *ctx) {
+    (void)ctx;
+    return -EIO;
+}
+
+static int run_object(struct bench *bench, struct pipeline *pipeline, const struct object *object,
+                      struct fault *fault) {
+    struct line_sink lines = {take_bytes, take_line, bench};
+    struct object_sink sink = {feed_decoder, never_again, pipeline};
+    splitter_init(&pipeline->splitter, &lines);
+    decoder_reset(pipeline->decoder);
     buf_reset(&bench->lines);
-    int err = decoder_feed(decoder, stored->at, stored->len);
+    int err = source_get(bench->source, object, &sink, fault);
     if (!err)
-        err = decoder_finish(decoder);
-    return err ? err : splitter_finish(splitter);
+        err = decoder_finish(pipeline->decoder);
+    return err ? err : splitter_finish(&pipeline->splitter);
+}
+
+static int run_page(struct bench *bench, struct pipeline *pipeline, const char *token,
+                    char **ret_next, struct fault *fault) {
+    const struct list_query query = {.token = token};
+    struct listing listing = {0};
+    int err = source_list(bench->source, &query, &listing, fault);
+    for (size_t i = 0; i < listing.object_count && !err; i++)
+        err = run_object(bench, pipeline, &listing.objects[i], fault);
+    *ret_next = !err && listing.next ? strdup(listing.next) : NULL;
+    listing_free(&listing);
+    return err;
 }
 
 static int run_all(struct bench *bench) {
-    struct splitter splitter;
-    struct decoder *decoder = decoder_new(UINT64_MAX, DECODER_WHOLE_MAX, split_window, &splitter);
-    int err = decoder ? 0 : -ENOMEM;
+    struct pipeline pipeline = {0};
+    struct fault fault = {0};
+    pipeline.decoder = decoder_new(UINT64_MAX, DECODER_WHOLE_MAX, split_window, &pipeline.splitter);
+    int err = pipeline.decoder ? 0 : -ENOMEM;
+    char *token = NULL;
     bench->shaped = 0;
-    for (int i = 0; i < bench->count && !err; i++)
-        err = run_object(bench, decoder, &splitter, &bench->objects[i]);
-    decoder_free(decoder);
+    do {
+        char *next = NULL;
+        if (!err)
+            err = run_page(bench, &pipeline, token, &next, &fault);
+        free(token);
+        token = next;
+    } while (token);
+    decoder_free(pipeline.decoder);
+    if (err)
+        fprintf(stderr, "bench_shape: %s\n", fault.text);
     return err;
 }
 
@@ -108,7 +146,7 @@ static int run_shape(struct bench *bench) {
 
 static double now(void) {
     struct timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
@@ -127,70 +165,69 @@ static int measure(struct bench *bench, int (*run)(struct bench *), unsigned lon
     return err;
 }
 
-static int read_object(const char *path, struct buf *ret) {
-    static uint8_t chunk[1 << 16];
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return -errno;
-    int err = 0;
-    for (size_t len; !err && (len = fread(chunk, 1, sizeof chunk, file)) > 0;)
-        err = buf_append(ret, chunk, len);
-    fclose(file);
-    return err;
-}
-
-static int prepare(struct bench *bench, int count, char **paths) {
-    bench->shaper = shaper_new();
-    bench->objects = calloc((size_t)count, sizeof *bench->objects);
-    if (!bench->shaper || !bench->objects)
-        return -ENOMEM;
-    bench->count = count;
+static int prepare(struct bench *bench, const struct config *config) {
+    struct fault fault = {0};
     buf_init(&bench->event, LINE_MAX_LEN);
     buf_init(&bench->lines, SIZE_MAX);
     buf_init(&bench->events, SIZE_MAX);
-    int err = 0;
-    for (int i = 0; i < count && !err; i++) {
-        buf_init(&bench->objects[i], OBJECT_MAX);
-        err = read_object(paths[i], &bench->objects[i]);
+    bench->shaper = shaper_new();
+    if (!bench->shaper)
+        return -ENOMEM;
+    int err = source_open(config, &bench->source, &fault);
+    if (err) {
+        fprintf(stderr, "bench_shape: %s\n", fault.text);
+        return err;
     }
     bench->keep = true;
-    if (!err)
-        err = run_all(bench);
+    err = run_all(bench);
     bench->keep = false;
     return err;
 }
 
 static void clean_up(struct bench *bench) {
-    for (int i = 0; i < bench->count; i++)
-        buf_free(&bench->objects[i]);
-    free(bench->objects);
+    source_free(bench->source);
     shaper_free(bench->shaper);
     buf_free(&bench->event);
     buf_free(&bench->lines);
     buf_free(&bench->events);
 }
 
-int main(int argc, char **argv) {
+static int run(const struct config *config, unsigned long rounds) {
     struct bench bench = {0};
-    unsigned long rounds = argc > 2 ? strtoul(argv[1], NULL, 10) : 0;
-    if (rounds == 0) {
-        fprintf(stderr, "usage: bench_shape ROUNDS OBJECT ...\n");
-        return 2;
-    }
     double whole = 0;
     double alone = 0;
-    int err = prepare(&bench, argc - 2, argv + 2);
+    int err = prepare(&bench, config);
     if (!err)
         err = measure(&bench, run_shape, rounds, &alone);
     if (!err)
         err = measure(&bench, run_all, rounds, &whole);
-    double megabytes = (double)bench.events.len / 1e6;
-    clean_up(&bench);
-    if (err || bench.shaped == 0) {
+    if (!err && bench.shaped > 0)
+        printf("%" PRIu64 " events, %.4f s for 100,000, shaping alone %.0f MB/s\n", bench.shaped,
+               whole / (double)bench.shaped * 1e5, (double)bench.events.len / 1e6 / alone);
+    else
         fprintf(stderr, "bench_shape: %s\n", err ? strerror(-err) : "no events");
-        return 1;
+    clean_up(&bench);
+    return err || bench.shaped == 0;
+}
+
+/* The program's own command line, but that rounds stand in the mount point's place. */
+int main(int argc, char **argv) {
+    struct config config = {0};
+    struct fault fault = {0};
+    unsigned long rounds = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+    if (rounds == 0) {
+        fprintf(stderr, "usage: bench_shape SOURCE ROUNDS [-o OPTION,...]\n");
+        return 2;
     }
-    printf("%" PRIu64 " events, %.4f s for 100,000, shaping alone %.0f MB/s\n", bench.shaped,
-           whole / (double)bench.shaped * 1e5, megabytes / alone);
-    return 0;
+    argv[2] = "/";
+    /* As the program has it: an object's buffers come from the heap and stay there. */
+    mallopt(M_MMAP_THRESHOLD, 2 << 20);
+    mallopt(M_TRIM_THRESHOLD, 8 << 20);
+    if (config_parse(argc, argv, &config, &fault) < 0) {
+        fprintf(stderr, "bench_shape: %s\n", fault.text);
+        return 2;
+    }
+    int status = run(&config, rounds);
+    config_free(&config);
+    return status;
 }

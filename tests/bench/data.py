@@ -17,7 +17,8 @@ KEYS = "keys"            # the prefix of row (d)
 ARRIVALS = "arrivals"    # the prefix of row (e)
 STORED = 40 * 1024       # bytes of one gzip object
 DISTINCT = 64            # bodies, which the objects take in turn
-SHAPED = 1 << 20         # bytes of one object of row (g): the least that Firehose buffers
+SHAPED = "shaped"        # the prefix of row (g)
+SHAPED_SIZE = 1 << 20    # bytes of one of its objects: the least that Firehose buffers
 VECTORS = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                        "../vectors/wazuh-shape.jsonl")
 UPLOADERS = 8
@@ -104,19 +105,23 @@ def put_keys(server, keys, hours):
                      for i in range(keys)])
 
 
-def write_shaped(folder, count):
-    """Writes the gzip objects of row (g): the vectors' events in any order, without white space as
-    EventBridge sends them. Returns their paths."""
+def shaped_objects(count):
+    """The gzip objects of row (g), one after another: the vectors' events in any order, without
+    white space as EventBridge sends them."""
     rng = random.Random(4)
     with open(VECTORS, encoding="utf-8") as lines:
         events = [json.dumps(json.loads(json.loads(line)["event"]), separators=(",", ":"),
-                             ensure_ascii=False) for line in lines]
-    paths = [os.path.join(folder, f"{i}.gz") for i in range(count)]
-    for path in paths:
+                             ensure_ascii=False).encode() for line in lines]
+    for _ in range(count):
         chosen, size = [], 0
-        while size < SHAPED:
-            chosen.append(rng.choice(events).encode())
+        while size < SHAPED_SIZE:
+            chosen.append(rng.choice(events))
             size += len(chosen[-1])
-        with open(path, "wb") as out:
-            out.write(gzip.compress(b"".join(chosen), 6))
-    return paths
+        yield gzip.compress(b"".join(chosen), 6)
+
+
+def put_shaped(server, count):
+    """Puts the objects of row (g) into the current hour."""
+    hour = hours_back(1, days_ago=0)[0]
+    put_all(server, [(delivery_key(SHAPED, hour, number, ".gz"), body)
+                     for number, body in enumerate(shaped_objects(count))])

@@ -1,23 +1,33 @@
-"""What Wazuh's AWS module makes of gzip objects of events, in Python with json.
+"""What Wazuh's AWS module makes of gzip objects of events, in Python with boto3 and json.
 
-  module.py [--keep-place] FILE …    prints the seconds of CPU for all of them, and their events
+  module.py [--keep-place] [--send SOCKET] ENDPOINT BUCKET PREFIX
+
+prints the seconds of CPU for all objects under the prefix, and their events. A message ends as the
+bytes that would be sent; with --send they are, to a datagram socket that is opened for each.
 
 Written from the steps in which that module works, to be measured beside maciefs and to check its
-messages: shape() is one event's message. Like the module it cuts every event off the text behind
+messages: shape() is one event's message, in the copy of a template that the module makes. Like the module it cuts every event off the text behind
 which the next one stands, which copies the rest of the object each time; with --keep-place it does
 not, as Python could do better.
 """
+import argparse
+import copy
 import gzip
 import json
 import re
-import sys
+import socket
 import time
+
+import boto3
 
 ADDRESS = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
 PLACE = re.compile(r'("(?:lat|lon)":-?)0+(?=[0-9])')
 KEYED = ("Bucket", "DLP risk", "IP", "Location", "Object", "Owner", "Themes", "Timestamps",
          "recipientAccountId")
 DECODER = json.JSONDecoder()
+HEADER = "1:Wazuh-AWS:"
+TEMPLATE = {"integration": "aws",
+            "aws": {"log_info": {"aws_account_alias": "", "log_file": "", "s3bucket": ""}}}
 
 
 def drop_nulls(members):
@@ -62,13 +72,14 @@ def shape(event, bucket, key):
     """The message for an event, or None where it has no detail."""
     if not isinstance(event.get("detail"), dict):
         return None
-    members = event["detail"]
+    members = dict(event["detail"])
     if isinstance(event.get("source"), str):
         members["source"] = event["source"].replace("aws.", "")
+    message = copy.deepcopy(TEMPLATE)
+    aws = message["aws"]
+    aws["log_info"].update({"aws_account_alias": "", "log_file": key, "s3bucket": bucket})
     drop_nulls(members)
-    aws = {"log_info": {"aws_account_alias": "", "log_file": key, "s3bucket": bucket}}
     aws.update(members)
-    message = {"integration": "aws", "aws": aws}
     unwrap_single(message)
     caller = aws.get("sourceIPAddress")
     if isinstance(caller, str) and ADDRESS.match(caller):
@@ -107,18 +118,42 @@ def events_in_place(text):
         yield event
 
 
+def send(address, message):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.connect(address)
+        sender.send(message)
+
+
+def keys_of(client, bucket, prefix):
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for entry in page.get("Contents", ()):
+            yield entry["Key"]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--keep-place", action="store_true")
+    parser.add_argument("--send", metavar="SOCKET")
+    for name in ("endpoint", "bucket", "prefix"):
+        parser.add_argument(name)
+    return parser.parse_args()
+
+
 def main():
-    names = sys.argv[1:]
-    events = events_of
-    if names[:1] == ["--keep-place"]:
-        events, names = events_in_place, names[1:]
+    given = arguments()
+    split = events_in_place if given.keep_place else events_of
+    client = boto3.client("s3", endpoint_url=given.endpoint)
     start, count = time.process_time(), 0
-    for name in names:
-        with gzip.open(name, "rt") as stream:
-            text = stream.read()
-        for event in events(text):
-            message = shape(event, "bucket", name)
-            count += message is not None and len(json.dumps(message)) > 0
+    for key in keys_of(client, given.bucket, given.prefix):
+        body = client.get_object(Bucket=given.bucket, Key=key)["Body"].read()
+        for event in list(split(gzip.decompress(body).decode())):
+            message = shape(event, given.bucket, key)
+            if message is None:
+                continue
+            line = f"{HEADER}{json.dumps(message)}".encode()
+            count += 1
+            if given.send:
+                send(given.send, line)
     print(f"{time.process_time() - start:.3f} {count}")
 
 

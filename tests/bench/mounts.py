@@ -70,6 +70,14 @@ class Maciefs:
                 peaks += [int(line.split()[1]) for line in status if line.startswith("VmHWM:")]
         return max(peaks)
 
+    def cpu_seconds(self):
+        """What all processes of this mount have used so far."""
+        ticks = 0
+        for pid in self.processes():
+            with open(f"/proc/{pid}/stat") as stat:
+                ticks += sum(int(field) for field in stat.read().rpartition(")")[2].split()[11:13])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def status(self):
         with open(os.path.join(self.mountpoint, ".maciefs/status.json")) as status:
             return json.load(status)

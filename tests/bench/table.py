@@ -20,9 +20,11 @@ def number(value, unit):
 
 
 def cells(row):
-    goal = ("≥ " if row.at_least else "≤ ") + number(row.goal, row.unit)
-    return (row.letter, row.what, row.ours, row.beside, number(row.ratio, row.unit), goal,
-            "holds" if row.holds() else "MISSED")
+    goal, end = "", ""
+    if row.goal is not None:
+        goal = ("≥ " if row.at_least else "≤ ") + number(row.goal, row.unit)
+        end = "holds" if row.holds() else "MISSED"
+    return (row.letter, row.what, row.ours, row.beside, number(row.ratio, row.unit), goal, end)
 
 
 def plain(lines):
@@ -41,7 +43,7 @@ def measure(plan):
     folder, peaks = tempfile.mkdtemp(prefix="maciefs-bench-rgw-"), []
     server = Rgw(folder)
     try:
-        if set(plan.rows) & set("bde"):
+        if set(plan.rows) & set("bdeg"):
             server.start()
             server.client().create_bucket(Bucket=data.BUCKET)
         for letter, measured in rows.ROWS.items():
@@ -62,7 +64,7 @@ def arguments():
     plan.rows = plan.rows.replace("c", "b")
     plan.objects = max(24, round(2000 * plan.scale))
     plan.hours = max(1, round(2000 * plan.scale))
-    plan.shaped = max(4, round(20 * plan.scale))
+    plan.shaped = max(4, round(100 * plan.scale))
     plan.keys = 50 * plan.hours
     return plan
 

@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0)
         return 0;
     char *value = NULL;
-    int err = profile_file_lookup((const char *)data + 1, size - 1, data[0] & 1, "a", "b", &value);
+    int err = profile_file_lookup((const char *)data + 1, size - 1, data[0] % 3, "a", "b", &value);
     if (err == 0) {
         size_t len = strlen(value);
         /* Trimmed, of one line, and out of the text. */

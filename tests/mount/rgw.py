@@ -59,7 +59,6 @@ osd pool default pgp num = 1
 osd pool default pg autoscale mode = off
 osd max object name len = 2048
 osd crush update on start = false
-rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 rgw run sync thread = false
 debug rgw = 0/0
 debug ms = 0/0
@@ -73,6 +72,10 @@ rgw enable quota threads = false
 rgw dynamic resharding = false
 rgw override bucket index max shards = 1
 rgw max chunk size = 4194304
+[client.rgw]
+rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
+[client.sts]
+rgw frontends = beast endpoint=127.0.0.1:{sts_port} tcp_nodelay=1
 rgw s3 auth use sts = true
 rgw sts key = {sts_key}
 """
@@ -120,11 +123,22 @@ class Rgw:
         self.folder = os.path.abspath(folder)
         self.conf = os.path.join(self.folder, "ceph.conf")
         self.port = None
+        self.sts_port = None
         self.processes = []
+        self.has_sts = False
 
     @property
     def endpoint(self):
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def sts_endpoint(self):
+        """A second gateway to the same buckets, which gives and takes temporary credentials. Tokens of
+        others' making it refuses, and wrong signatures in other words."""
+        if not self.has_sts:
+            self._start_gateway("client.sts", self.sts_port)
+            self.has_sts = True
+        return f"http://127.0.0.1:{self.sts_port}"
 
     def client(self, **config):
         return s3_client(self.endpoint, self.access_key, self.secret_key, **config)
@@ -142,7 +156,8 @@ class Rgw:
             self._configure()
             self._start_monitor()
             self._start_osd()
-            self._start_gateway()
+            self.add_user(USER, self.access_key, self.secret_key, "--caps=roles=*")
+            self._start_gateway("client.rgw", self.port)
         except BaseException:
             self.stop()
             raise
@@ -173,7 +188,7 @@ class Rgw:
                                     PolicyDocument=_document(*statements))
 
     def _iam(self):
-        return boto3.client("iam", endpoint_url=self.endpoint, region_name="us-east-1",
+        return boto3.client("iam", endpoint_url=self.sts_endpoint, region_name="us-east-1",
                             aws_access_key_id=self.access_key,
                             aws_secret_access_key=self.secret_key,
                             config=Config(retries={"max_attempts": 0}))
@@ -183,13 +198,13 @@ class Rgw:
             path = os.path.join(self.folder, name)
             shutil.rmtree(path, ignore_errors=True)
             os.makedirs(path)
-        self.port = free_port()
+        self.port, self.sts_port = free_port(), free_port()
         self.fsid = str(uuid.uuid4())
         self.mon_port = free_port()
         with open(self.conf, "w") as conf:
             conf.write(CEPH_CONF.format(
                 fsid=self.fsid, folder=self.folder, mon_port=self.mon_port, port=self.port,
-                sts_key=secrets.token_hex(8)))
+                sts_port=self.sts_port, sts_key=secrets.token_hex(8)))
         with open(os.path.join(self.folder, "keyring"), "w") as keyring:
             keyring.write("")
 
@@ -207,18 +222,18 @@ class Rgw:
         self._ceph("osd", "crush", "add", "osd.0", "1.0", "root=default")
         self._spawn("ceph-osd", "-i", "0", "-f")
 
-    def _start_gateway(self):
-        self.add_user(USER, self.access_key, self.secret_key, "--caps=roles=*")
-        gateway = self._spawn("radosgw", "-n", "client.rgw", "-f")
+    def _start_gateway(self, name, port):
+        gateway = self._spawn("radosgw", "-n", name, "-f")
         deadline = time.monotonic() + START_LIMIT_S
-        while not self._listens():
+        while not self._listens(port):
             if gateway.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"radosgw does not serve; see {self.folder}/client.rgw.log")
+                raise RuntimeError(f"radosgw does not serve; see {self.folder}/{name}.log")
             time.sleep(0.02)
 
-    def _listens(self):
+    @staticmethod
+    def _listens(port):
         with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+            return probe.connect_ex(("127.0.0.1", port)) == 0
 
     def _command(self, program, args, configured=True):
         return [program, *(["-c", self.conf] if configured else []), *args]

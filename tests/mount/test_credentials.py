@@ -1,15 +1,20 @@
 """Credentials from where hosts in AWS have them, each by a stub of its service; roles by one of STS."""
 
 import datetime
+import hashlib
 import http.server
 import json
 import os
 import threading
+import time
 import urllib.parse
 
+import botocore.session
 import corpus
 import faults
 import pytest
+from botocore.tokens import SSOTokenProvider
+from botocore.utils import JSONFileCache
 from mount import MountFailed, assert_same
 
 ROLE = "arn:aws:iam::111122223333:role/audit"
@@ -124,6 +129,81 @@ def test_a_process(faulty, make_mount, folder, deliveries, old_hour, lasting):
     assert_reads(mount, deliveries, old_hour)
     with open(count) as runs:
         assert len(runs.readlines()) == 2, "once for each of the two processes"
+
+
+def sso(serve, access_key, secret_key):
+    """A stub of IAM Identity Center, portal and OIDC service: it renews "refresh-1", once, to the
+    token "renewed", and gives the keys for that."""
+    usable = ["refresh-1"]
+
+    def answer(method, path, headers, body):
+        if (method, path) == ("POST", "/token"):
+            if json.loads(body) != {"grantType": "refresh_token", "clientId": "client",
+                                    "clientSecret": "client's", "refreshToken": usable.pop()}:
+                return 400, '{"error":"invalid_grant"}'
+            return 200, '{"accessToken":"renewed","expiresIn":3600,"refreshToken":"refresh-2"}'
+        url = urllib.parse.urlsplit(path)
+        if headers["x-amz-sso_bearer_token"] != "renewed" or url.path != "/federation/credentials":
+            return 401, ""
+        if dict(urllib.parse.parse_qsl(url.query)) != {"role_name": "Audit", "account_id": "0123"}:
+            return 403, ""
+        return 200, json.dumps({"roleCredentials": {
+            "accessKeyId": access_key, "secretAccessKey": secret_key, "sessionToken": "T",
+            "expiration": 1000 * int(time.time() + 3600)}})
+
+    return serve(answer)
+
+
+def sign_in(home):
+    """What `aws configure sso` and, hours ago, `aws sso login` left; returns the token's file."""
+    cache = os.path.join(home, ".aws", "sso", "cache")
+    os.makedirs(cache)
+    with open(os.path.join(home, ".aws", "config"), "w") as out:
+        out.write("[profile audit]\nsso_session = work\nsso_account_id = 0123\n"
+                  "sso_role_name = Audit\n[sso-session work]\nsso_region = eu-west-1\n"
+                  "sso_start_url = https://work.awsapps.com/start\n")
+    path = os.path.join(cache, hashlib.sha1(b"work").hexdigest() + ".json")
+    with open(path, "w") as out:
+        json.dump({"accessToken": "over", "expiresAt": expiration(-60), "clientId": "client",
+                   "clientSecret": "client's", "refreshToken": "refresh-1",
+                   "registrationExpiresAt": expiration(3600)}, out)
+    return path
+
+
+def clis_token(home):
+    """The token that the AWS CLI's library finds for the profile."""
+    session = botocore.session.Session(profile="audit")
+    session.set_config_variable("config_file", os.path.join(home, ".aws", "config"))
+    cache = JSONFileCache(os.path.join(home, ".aws", "sso", "cache"))
+    return SSOTokenProvider(session, cache=cache).load_token().get_frozen_token().token
+
+
+def test_identity_center(bucket, rgw, rng, serve, make_mount, folder, old_hour):
+    """On the real server, by a session whose token has to be renewed first."""
+    service = sso(serve, rgw.access_key, rgw.secret_key)
+    token = sign_in(folder)
+    deliveries = bucket.put_all(corpus.delivery(rng, old_hour) for _ in range(5))
+    mount = make_mount(bucket, {"profile": "audit"}, env={
+        "HOME": folder, "AWS_ENDPOINT_URL_SSO": service.endpoint,
+        "AWS_ENDPOINT_URL_SSO_OIDC": service.endpoint})
+    assert_reads(mount, deliveries, old_hour)
+    methods = [method for method, *_ in service.requests]
+    assert methods == ["POST", "GET", "GET"], "renewed once, and by the process that serves read"
+    with open(token) as kept:
+        assert json.load(kept)["refreshToken"] == "refresh-2"
+    assert clis_token(folder) == "renewed", "the CLI goes on with what was written"
+
+
+def test_identity_center_wants_a_sign_in(faulty, serve, make_mount, folder, deliveries):
+    service = serve(lambda *_: (401, ""))
+    os.unlink(sign_in(folder))
+    mount = make_mount(faulty, {"profile": "audit"}, start=False, env={
+        "HOME": folder, "AWS_ENDPOINT_URL_SSO": service.endpoint})
+    with pytest.raises(MountFailed) as failed:
+        mount.start()
+    assert failed.value.stderr.count("\n") == 1
+    assert "run aws sso login --sso-session work" in failed.value.stderr
+    assert service.requests == []
 
 
 def sts_answer(action, **result):

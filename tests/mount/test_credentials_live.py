@@ -17,7 +17,7 @@ import pytest
 import stores
 import wazuh_view
 from mount import PATIENCE_S, MountFailed, assert_same, wait_until
-from test_credentials import ROLE, serve, sts_answer  # noqa: F401: serve is a fixture
+from test_credentials import ROLE, serve, sign_in, sts_answer  # noqa: F401: serve is a fixture
 from test_tls import Authority
 
 HOUR = LASTING_S = 3600
@@ -201,7 +201,8 @@ def test_keys_that_are_replaced_in_their_file(faulty, fault_server, make_mount, 
 
 def test_a_role_of_the_real_server(rgw, bucket, make_mount, rng, hour, old_hour):
     name = f"role-{bucket.bucket}"
-    options = {"role_arn": rgw.add_role(name), "sts_endpoint": rgw.endpoint}
+    options = {"role_arn": rgw.add_role(name), "sts_endpoint": rgw.sts_endpoint,
+               "endpoint": rgw.sts_endpoint}
     old = bucket.put_all(corpus.delivery(rng, old_hour) for _ in range(10))
     with pytest.raises(MountFailed) as failed:
         make_mount(bucket, options, start=False).start()
@@ -256,6 +257,21 @@ def process(serve, issuer, folder):
     return {"AWS_CONFIG_FILE": config}
 
 
+def identity_center(serve, issuer, folder):
+    def answer(method, *_):
+        if method == "POST":
+            return 200, '{"accessToken":"renewed","expiresIn":3600,"refreshToken":"refresh-2"}'
+        issued = issuer.issue()
+        return 200, json.dumps({"roleCredentials": {
+            "accessKeyId": issued["AccessKeyId"], "secretAccessKey": issued["SecretAccessKey"],
+            "sessionToken": issued["Token"], "expiration": 1000 * int(time.time() + LASTING_S)}})
+
+    service = serve(answer)
+    sign_in(folder)
+    return {"HOME": folder, "AWS_PROFILE": "audit", "AWS_ENDPOINT_URL_SSO": service.endpoint,
+            "AWS_ENDPOINT_URL_SSO_OIDC": service.endpoint}
+
+
 def file_of_keys(serve, issuer, folder):
     path = os.path.join(folder, "credentials")
     with open(path + ".new", "w") as out:
@@ -301,7 +317,8 @@ def replace_and_search(make_mount, store, issuer, rng, env, replace):
         assert not found(mount.keeper, issued)
 
 
-@pytest.mark.parametrize("source", [container, instance, role, process, file_of_keys])
+@pytest.mark.parametrize("source", [container, instance, role, process, identity_center,
+                                    file_of_keys])
 def test_nothing_is_left_of_what_was_replaced(source, faulty, serve, issuer, make_mount, folder, rng):
     env = source(serve, issuer, folder)
     again = source if source is file_of_keys else lambda *_: None

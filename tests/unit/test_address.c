@@ -153,32 +153,33 @@ static void takes_the_endpoint_in_order(void **state) {
     unlink(path);
 }
 
-static void assert_region(const char *option, const char *expected) {
+static void assert_region(const char *option, const char *expected, const char *from) {
     const struct config config = {.bucket = "b", .region = (char *)option};
     struct s3_address address;
     struct fault fault;
     assert_int_equal(s3_address_find(&config, NULL, &address, &fault), 0);
     assert_string_equal(address.region, expected);
+    assert_string_equal(address.region_from, from);
     s3_address_clear(&address);
 }
 
 /* Each is asked only when those before it say nothing. */
 static void takes_the_region_in_order(void **state) {
     (void)state;
-    assert_region(NULL, "us-east-1");
+    assert_region(NULL, "us-east-1", "the default");
     int fd = mkstemp(config_file);
     assert_true(fd >= 0);
     assert_true(dprintf(fd, "[default]\nregion = eu-central-1\n") > 0);
     close(fd);
     setenv("AWS_CONFIG_FILE", config_file, 1);
-    assert_region(NULL, "eu-central-1");
+    assert_region(NULL, "eu-central-1", "the profile");
     setenv("AWS_DEFAULT_REGION", "eu-west-2", 1);
-    assert_region(NULL, "eu-west-2");
+    assert_region(NULL, "eu-west-2", "AWS_DEFAULT_REGION");
     setenv("AWS_REGION", "", 1);
-    assert_region(NULL, "eu-west-2");
+    assert_region(NULL, "eu-west-2", "AWS_DEFAULT_REGION");
     setenv("AWS_REGION", "eu-west-3", 1);
-    assert_region(NULL, "eu-west-3");
-    assert_region("ap-south-1", "ap-south-1");
+    assert_region(NULL, "eu-west-3", "AWS_REGION");
+    assert_region("ap-south-1", "ap-south-1", "region=");
     unlink(config_file);
 }
 

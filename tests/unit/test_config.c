@@ -469,6 +469,53 @@ static void test_mountpoint_in_its_source(void **state) {
     assert_int_equal(parse(f, "maciefs", source, "@", NULL), 0);
 }
 
+static void test_check(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(parse(f, "maciefs", "check", SOURCE, NULL), 0);
+    assert_int_equal(f->config.action, CONFIG_CHECK);
+    assert_string_equal(f->config.source, SOURCE);
+    assert_null(f->config.mountpoint);
+    assert_false(f->config.json);
+    assert_non_null(f->config.cache);
+    /* What is wrong with the mount point is for the doctor to find. */
+    assert_int_equal(parse(f, "maciefs", "check", SOURCE, "/nonexistent/x", "--json", NULL), 0);
+    assert_string_equal(f->config.mountpoint, "/nonexistent/x");
+    assert_true(f->config.json);
+    /* A command line that mounts becomes one that checks by the one word. */
+    assert_int_equal(
+        parse(f, "maciefs", "check", "-o", "poll=1", SOURCE, "-f", "@", "-o", "region=x", NULL), 0);
+    assert_int_equal(f->config.poll_ms, 1000);
+    assert_string_equal(f->config.mountpoint, f->folder);
+    assert_int_equal(parse(f, "maciefs", "check", "--help", NULL), 0);
+    assert_int_equal(f->config.action, CONFIG_HELP);
+}
+
+static void test_check_refused(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(parse(f, "maciefs", "check", NULL), -EINVAL);
+    assert_int_equal(parse(f, "maciefs", "check", "@", NULL), -EINVAL);
+    assert_int_equal(parse(f, "maciefs", "check", SOURCE, "@", "@", NULL), -EINVAL);
+    assert_int_equal(parse(f, "maciefs", "check", SOURCE, "-o", "poll=0", NULL), -EINVAL);
+    assert_non_null(strstr(f->fault.text, "poll="));
+    /* Only the first word is a command, and only it has --json. */
+    assert_int_equal(parse(f, "maciefs", SOURCE, "check", NULL), -EINVAL);
+    assert_int_equal(parse(f, "maciefs", SOURCE, "@", "--json", NULL), -EINVAL);
+    assert_int_equal(parse(f, "mount.fuse.maciefs", "check", SOURCE, NULL), -EINVAL);
+}
+
+static void test_find_mountpoint(void **state) {
+    struct fixture *f = *state;
+    char source[128], *found;
+    snprintf(source, sizeof source, "file://%s", f->folder);
+    assert_int_equal(parse(f, "maciefs", "check", source, NULL), 0);
+    assert_int_equal(config_find_mountpoint(&f->config, f->folder, &found, &f->fault), -EINVAL);
+    assert_non_null(strstr(f->fault.text, "must not lie in"));
+    assert_int_equal(config_find_mountpoint(&f->config, "/etc/passwd", &found, &f->fault), -EINVAL);
+    assert_int_equal(config_find_mountpoint(&f->config, "/usr/../tmp/.", &found, &f->fault), 0);
+    assert_string_equal(found, "/tmp");
+    free(found);
+}
+
 static void cache_of(struct fixture *f, const char *source, const char *options, char ret[512]) {
     assert_int_equal(parse(f, "maciefs", source, "@", "-o", options, NULL), 0);
     assert_int_equal(f->config.cache[0], '/');
@@ -624,6 +671,9 @@ int main(void) {
         TEST(test_sources_refused),
         TEST(test_mountpoints),
         TEST(test_mountpoint_in_its_source),
+        TEST(test_check),
+        TEST(test_check_refused),
+        TEST(test_find_mountpoint),
         TEST(test_cache_folders),
         TEST(test_cache_folder_of_the_user),
         TEST(test_cache_relative_to_here),

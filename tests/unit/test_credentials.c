@@ -19,89 +19,105 @@
 
 /* The parser. */
 
-static void expect(const char *text, bool prefixed, const char *profile, const char *name,
-                   const char *value) {
+static void expect(const char *text, enum profile_section kind, const char *profile,
+                   const char *name, const char *value) {
     char *found = NULL;
-    assert_int_equal(profile_file_lookup(text, strlen(text), prefixed, profile, name, &found), 0);
+    assert_int_equal(profile_file_lookup(text, strlen(text), kind, profile, name, &found), 0);
     assert_string_equal(found, value);
     free(found);
 }
 
-static void expect_error(const char *text, bool prefixed, const char *profile, int error) {
+static void expect_error(const char *text, enum profile_section kind, const char *profile,
+                         int error) {
     char *found = NULL;
-    assert_int_equal(profile_file_lookup(text, strlen(text), prefixed, profile, "key", &found),
-                     error);
+    assert_int_equal(profile_file_lookup(text, strlen(text), kind, profile, "key", &found), error);
     assert_null(found);
 }
 
 static void reads_settings(void **state) {
     (void)state;
-    expect("[default]\nkey=1\n", false, "default", "key", "1");
-    expect("[a]\nkey = 1\n[b]\nkey = 2", false, "b", "key", "2");
-    expect("[a]\n\tkey\t=\t1 2 \t\r\n", false, "a", "key", "1 2");
-    expect("\xef\xbb\xbf[a]\r\nkey=1\r\n", false, "a", "key", "1");
-    expect("[a]\nKEY=1\n", false, "a", "key", "1");
-    expect("[a]\nkey: x=1\n", false, "a", "key", "x=1");
-    expect("[a]\nkey=a/b+c==\n", false, "a", "key", "a/b+c==");
-    expect("[a]\nkey=\"1\"\n", false, "a", "key", "\"1\"");
-    expect(" [a] trailing\n  key=1\n  other=2\n", false, "a", "other", "2");
+    expect("[default]\nkey=1\n", SECTION_BARE, "default", "key", "1");
+    expect("[a]\nkey = 1\n[b]\nkey = 2", SECTION_BARE, "b", "key", "2");
+    expect("[a]\n\tkey\t=\t1 2 \t\r\n", SECTION_BARE, "a", "key", "1 2");
+    expect("\xef\xbb\xbf[a]\r\nkey=1\r\n", SECTION_BARE, "a", "key", "1");
+    expect("[a]\nKEY=1\n", SECTION_BARE, "a", "key", "1");
+    expect("[a]\nkey: x=1\n", SECTION_BARE, "a", "key", "x=1");
+    expect("[a]\nkey=a/b+c==\n", SECTION_BARE, "a", "key", "a/b+c==");
+    expect("[a]\nkey=\"1\"\n", SECTION_BARE, "a", "key", "\"1\"");
+    expect(" [a] trailing\n  key=1\n  other=2\n", SECTION_BARE, "a", "other", "2");
 }
 
 static void knows_profiles_by_the_kind_of_file(void **state) {
     (void)state;
-    expect("[profile a]\nkey=1\n", true, "a", "key", "1");
-    expect("[ profile\t a ]\nkey=1\n", true, "a", "key", "1");
-    expect("[profile \"a b\"]\nkey=1\n", true, "a b", "key", "1");
-    expect("[default]\nkey=1\n", true, "default", "key", "1");
-    expect("[profile default]\nkey=1\n", true, "default", "key", "1");
-    expect_error("[a]\nkey=1\n", true, "a", -ESRCH);
-    expect_error("[profilea]\nkey=1\n", true, "a", -ESRCH);
-    expect_error("[profile]\nkey=1\n", true, "profile", -ESRCH);
-    expect_error("[sso-session a]\nkey=1\n", true, "a", -ESRCH);
-    expect_error("[profile a]\nkey=1\n", false, "a", -ESRCH);
-    expect_error("[A]\nkey=1\n", false, "a", -ESRCH);
-    expect_error("[ab]\nkey=1\n", false, "a", -ESRCH);
-    expect_error("[]\nkey=1\n", false, "", -ESRCH);
+    expect("[profile a]\nkey=1\n", SECTION_PROFILE, "a", "key", "1");
+    expect("[ profile\t a ]\nkey=1\n", SECTION_PROFILE, "a", "key", "1");
+    expect("[profile \"a b\"]\nkey=1\n", SECTION_PROFILE, "a b", "key", "1");
+    expect("[default]\nkey=1\n", SECTION_PROFILE, "default", "key", "1");
+    expect("[profile default]\nkey=1\n", SECTION_PROFILE, "default", "key", "1");
+    expect_error("[a]\nkey=1\n", SECTION_PROFILE, "a", -ESRCH);
+    expect_error("[profilea]\nkey=1\n", SECTION_PROFILE, "a", -ESRCH);
+    expect_error("[profile]\nkey=1\n", SECTION_PROFILE, "profile", -ESRCH);
+    expect_error("[sso-session a]\nkey=1\n", SECTION_PROFILE, "a", -ESRCH);
+    expect_error("[profile a]\nkey=1\n", SECTION_BARE, "a", -ESRCH);
+    expect_error("[A]\nkey=1\n", SECTION_BARE, "a", -ESRCH);
+    expect_error("[ab]\nkey=1\n", SECTION_BARE, "a", -ESRCH);
+    expect_error("[]\nkey=1\n", SECTION_BARE, "", -ESRCH);
+}
+
+static void knows_sso_sessions_in_the_config_file(void **state) {
+    (void)state;
+    expect("[sso-session a]\nkey=1\n", SECTION_SSO_SESSION, "a", "key", "1");
+    expect("[sso-session 'a b']\nkey=1\n", SECTION_SSO_SESSION, "a b", "key", "1");
+    expect("[profile a]\nkey=1\n[sso-session a]\nkey=2\n", SECTION_SSO_SESSION, "a", "key", "2");
+    expect("[sso-session default]\nkey=1\n", SECTION_SSO_SESSION, "default", "key", "1");
+    expect_error("[default]\nkey=1\n", SECTION_SSO_SESSION, "default", -ESRCH);
+    expect_error("[a]\nkey=1\n", SECTION_SSO_SESSION, "a", -ESRCH);
+    expect_error("[sso-sessiona]\nkey=1\n", SECTION_SSO_SESSION, "a", -ESRCH);
+    expect_error("[sso-session]\nkey=1\n", SECTION_SSO_SESSION, "sso-session", -ESRCH);
+    expect_error("[profile a]\nkey=1\n", SECTION_SSO_SESSION, "a", -ESRCH);
 }
 
 static void later_settings_win(void **state) {
     (void)state;
-    expect("[a]\nkey=1\nkey=2\n", false, "a", "key", "2");
-    expect("[a]\nkey=1\n[b]\nkey=2\n[a]\nkey=3\n", false, "a", "key", "3");
-    expect("[a]\nkey=1\n[a]\nother=3\n", false, "a", "key", "1");
-    expect_error("[a]\nkey=1\nkey=\n", false, "a", -ENOENT);
+    expect("[a]\nkey=1\nkey=2\n", SECTION_BARE, "a", "key", "2");
+    expect("[a]\nkey=1\n[b]\nkey=2\n[a]\nkey=3\n", SECTION_BARE, "a", "key", "3");
+    expect("[a]\nkey=1\n[a]\nother=3\n", SECTION_BARE, "a", "key", "1");
+    expect_error("[a]\nkey=1\nkey=\n", SECTION_BARE, "a", -ENOENT);
 }
 
 static void skips_comments_at_the_start_of_lines(void **state) {
     (void)state;
-    expect("# [b]\n[a]\n;key=0\n  # key=0\nkey=1 # one\n", false, "a", "key", "1 # one");
-    expect_error("[a]\n#key=1\n", false, "a", -ENOENT);
+    expect("# [b]\n[a]\n;key=0\n  # key=0\nkey=1 # one\n", SECTION_BARE, "a", "key", "1 # one");
+    expect_error("[a]\n#key=1\n", SECTION_BARE, "a", -ENOENT);
 }
 
 static void indented_lines_belong_to_the_setting_above(void **state) {
     (void)state;
-    expect("[a]\nkey=1\ns3 =\n  key=2\n\n  # note\n  [b]\n  key=3\n", false, "a", "key", "1");
-    expect_error("[a]\ns3 =\n  key=2\n", false, "a", -ENOENT);
-    expect("[a]\n  s3 =\n    key=2\n  key=3\n", false, "a", "key", "3");
-    expect("[a]\ns3 =\n  key=2\nkey=3\n", false, "a", "key", "3");
-    expect("[b]\nx=1\n[a]\n  key=2\n", false, "a", "key", "2");
+    expect("[a]\nkey=1\ns3 =\n  key=2\n\n  # note\n  [b]\n  key=3\n", SECTION_BARE, "a", "key",
+           "1");
+    expect_error("[a]\ns3 =\n  key=2\n", SECTION_BARE, "a", -ENOENT);
+    expect("[a]\n  s3 =\n    key=2\n  key=3\n", SECTION_BARE, "a", "key", "3");
+    expect("[a]\ns3 =\n  key=2\nkey=3\n", SECTION_BARE, "a", "key", "3");
+    expect("[b]\nx=1\n[a]\n  key=2\n", SECTION_BARE, "a", "key", "2");
 }
 
 static void survives_what_is_no_profile_file(void **state) {
     (void)state;
     char *found = NULL;
-    assert_int_equal(profile_file_lookup(NULL, 0, false, "a", "key", &found), -ESRCH);
-    expect_error("", false, "a", -ESRCH);
-    expect_error("key=1", false, "a", -ESRCH);
-    expect_error("[a", false, "a", -ESRCH);
-    expect_error("]", false, "a", -ESRCH);
-    expect_error("[a]\nkey\n", false, "a", -ENOENT);
-    expect_error("[a]\n=1\nkeys=1\nke=1\n", false, "a", -ENOENT);
+    assert_int_equal(profile_file_lookup(NULL, 0, SECTION_BARE, "a", "key", &found), -ESRCH);
+    expect_error("", SECTION_BARE, "a", -ESRCH);
+    expect_error("key=1", SECTION_BARE, "a", -ESRCH);
+    expect_error("[a", SECTION_BARE, "a", -ESRCH);
+    expect_error("]", SECTION_BARE, "a", -ESRCH);
+    expect_error("[a]\nkey\n", SECTION_BARE, "a", -ENOENT);
+    expect_error("[a]\n=1\nkeys=1\nke=1\n", SECTION_BARE, "a", -ENOENT);
     const char with_nul[] = "[a]\nkey=\0secret\n";
-    assert_int_equal(profile_file_lookup(with_nul, sizeof with_nul - 1, false, "a", "key", &found),
-                     -ENOENT);
+    assert_int_equal(
+        profile_file_lookup(with_nul, sizeof with_nul - 1, SECTION_BARE, "a", "key", &found),
+        -ENOENT);
     /* Not a byte past the end. */
-    assert_int_equal(profile_file_lookup("[a]\nkey=12345", 10, false, "a", "key", &found), 0);
+    assert_int_equal(profile_file_lookup("[a]\nkey=12345", 10, SECTION_BARE, "a", "key", &found),
+                     0);
     assert_string_equal(found, "12");
     free(found);
 }
@@ -278,6 +294,30 @@ static void the_environment_beats_AWS_PROFILE(void **state) {
     expect_keys(home, "env", "secret", NULL);
 }
 
+static void tells_who_had_them(void **state) {
+    struct home *home = *state;
+    write_file(home->credentials, "[default]\n" KEYS("default", "s"));
+    start_chain(home, NULL);
+    expect_keys(home, "default", "s", NULL);
+    assert_string_equal(home->found.from, "profile 'default'");
+    write_file(home->credentials, "[default]\ncredential_process = "
+                                  "echo '{\"Version\":1,\"AccessKeyId\":\"a\","
+                                  "\"SecretAccessKey\":\"s\"}'\n");
+    /* The second time it comes from the cache. */
+    for (int i = 0; i < 2; i++) {
+        expect_keys(home, "a", "s", NULL);
+        assert_string_equal(home->found.from, "the profile's credential_process");
+    }
+    setenv("AWS_ACCESS_KEY_ID", "env", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
+    expect_keys(home, "env", "secret", NULL);
+    assert_string_equal(home->found.from, "the environment");
+    struct credentials copy;
+    assert_int_equal(credentials_copy(&home->found, &copy), 0);
+    assert_string_equal(copy.from, "the environment");
+    credentials_clear(&copy);
+}
+
 static void an_empty_AWS_PROFILE_is_none(void **state) {
     struct home *home = *state;
     setenv("AWS_PROFILE", "", 1);
@@ -450,6 +490,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_settings),
         cmocka_unit_test(knows_profiles_by_the_kind_of_file),
+        cmocka_unit_test(knows_sso_sessions_in_the_config_file),
         cmocka_unit_test(later_settings_win),
         cmocka_unit_test(skips_comments_at_the_start_of_lines),
         cmocka_unit_test(indented_lines_belong_to_the_setting_above),
@@ -462,6 +503,7 @@ int main(void) {
         HOME_TEST(takes_the_config_file_where_the_credentials_file_has_none),
         HOME_TEST(a_profile_option_beats_the_environment),
         HOME_TEST(the_environment_beats_AWS_PROFILE),
+        HOME_TEST(tells_who_had_them),
         HOME_TEST(an_empty_AWS_PROFILE_is_none),
         HOME_TEST(a_named_profile_must_exist),
         HOME_TEST(a_named_profile_must_have_keys),

@@ -224,6 +224,76 @@ static void keys_of_a_source_come_before_its_role(void **state) {
     expect_asked(f, 0, "Credential=B/");
 }
 
+/* Keys before a role, but a web identity before keys, as in the AWS CLI. */
+static void a_sources_web_identity_comes_before_its_keys(void **state) {
+    struct fixture *f = *state;
+    char config[PATH_MAX + 256];
+    snprintf(config, sizeof config,
+             "[profile a]\nrole_arn = arn:a\nsource_profile = b\n[profile b]\n" KEYS(
+                 "B") "role_arn = arn:b\nweb_identity_token_file = %s\n",
+             f->token);
+    write_file(f->token, "jwt");
+    start(f, "a", config);
+    server_answer(&f->server, "200 OK", "", WEB("ONE"));
+    server_answer(&f->server, "200 OK", "", ROLE("TWO"));
+    expect_key(f, "TWO");
+    expect_asked(f, 0, "&WebIdentityToken=jwt");
+    expect_asked(f, 1, "Credential=ONE/");
+}
+
+static void a_source_may_be_a_process(void **state) {
+    struct fixture *f = *state;
+    start(f, "a",
+          "[profile a]\nrole_arn = arn:a\nsource_profile = b\n[profile b]\n"
+          "credential_process = echo '{\"Version\":1,\"AccessKeyId\":\"RUN\","
+          "\"SecretAccessKey\":\"s\"}'\n");
+    server_answer(&f->server, "200 OK", "", ROLE("ONE"));
+    expect_key(f, "ONE");
+    expect_asked(f, 0, "Credential=RUN/");
+}
+
+/* Its token is where the CLI puts it: at the SHA-1 of the session's name. */
+static void a_source_may_sign_in_by_sso(void **state) {
+    struct fixture *f = *state;
+    char path[PATH_MAX];
+    setenv("HOME", f->folder, 1);
+    setenv("AWS_ENDPOINT_URL_SSO", getenv("AWS_ENDPOINT_URL_STS"), 1);
+    start(f, "a",
+          "[profile a]\nrole_arn = arn:a\nsource_profile = b\n[profile b]\nsso_session = work\n"
+          "sso_account_id = 1\nsso_role_name = r\n"
+          "[sso-session work]\nsso_start_url = u\nsso_region = eu-west-1\n");
+    expect_fault(f, -EACCES, "profile 'b' is not signed in to IAM Identity Center");
+    static const char *const folders[] = {".aws", ".aws/sso", ".aws/sso/cache"};
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", f->folder, folders[i]);
+        assert_int_equal(mkdir(path, 0700), 0);
+    }
+    strncat(path, "/e274eeff768c6396088ec6eb091f4bf4d47ab1e0.json", sizeof path - strlen(path) - 1);
+    write_file(path, "{\"accessToken\":\"T\",\"expiresAt\":\"2099-01-01T00:00:00Z\"}");
+    server_answer(&f->server, "200 OK", "",
+                  "{\"roleCredentials\":{\"accessKeyId\":\"SSO\",\"secretAccessKey\":\"s\","
+                  "\"sessionToken\":\"st\",\"expiration\":4102444800000}}");
+    server_answer(&f->server, "200 OK", "", ROLE("ONE"));
+    expect_key(f, "ONE");
+    expect_asked(f, 0, "\r\nx-amz-sso_bearer_token: T\r\n");
+    expect_asked(f, 1, "Credential=SSO/");
+    expect_asked(f, 1, "x-amz-security-token: st");
+    unlink(path);
+    for (size_t i = 3; i-- > 0;) {
+        snprintf(path, sizeof path, "%s/%s", f->folder, folders[i]);
+        assert_int_equal(rmdir(path), 0);
+    }
+}
+
+static void a_source_must_have_credentials(void **state) {
+    struct fixture *f = *state;
+    start(f, "a", "[profile a]\nrole_arn = arn:a\nsource_profile = b\n[profile b]\nregion = x\n");
+    expect_fault(f, -EACCES, "profile 'b' has no credentials in");
+    start(f, "a",
+          "[profile a]\nrole_arn = arn:a\nsource_profile = b\n[profile b]\nsso_account_id = 1\n");
+    expect_fault(f, -EINVAL, "profile 'b' signs in to IAM Identity Center, but lacks");
+}
+
 static void names_the_profiles_of_a_circle(void **state) {
     struct fixture *f = *state;
     start(f, "a", "[profile a]\nrole_arn = arn:a\nsource_profile = a\n");
@@ -420,6 +490,10 @@ int main(void) {
         TEST(assumes_a_role_with_a_role),
         TEST(a_profile_may_be_its_own_source),
         TEST(keys_of_a_source_come_before_its_role),
+        TEST(a_sources_web_identity_comes_before_its_keys),
+        TEST(a_source_may_be_a_process),
+        TEST(a_source_may_sign_in_by_sso),
+        TEST(a_source_must_have_credentials),
         TEST(names_the_profiles_of_a_circle),
         TEST(goes_eight_roles_deep),
         TEST(takes_credential_sources),

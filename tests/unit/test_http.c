@@ -264,25 +264,74 @@ static void *speak_plainly(void *ctx) {
     return NULL;
 }
 
+/* A port that speaks no TLS, for one connection. */
+struct plain_port {
+    int fd;
+    pthread_t thread;
+    char url[64];
+};
+
+static void plain_port_open(struct plain_port *port) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    port->fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_return_code(bind(port->fd, (struct sockaddr *)&address, len), errno);
+    assert_return_code(listen(port->fd, 1), errno);
+    assert_return_code(getsockname(port->fd, (struct sockaddr *)&address, &len), errno);
+    assert_int_equal(pthread_create(&port->thread, NULL, speak_plainly, &port->fd), 0);
+    snprintf(port->url, sizeof port->url, "https://127.0.0.1:%u/", ntohs(address.sin_port));
+}
+
+static void plain_port_close(struct plain_port *port) {
+    pthread_join(port->thread, NULL);
+    close(port->fd);
+}
+
 static void tells_that_a_port_speaks_no_tls(void **state) {
     struct fixture *f = *state;
+    struct plain_port port;
     /* Reading the machine's certificates takes its time. */
     http_pool_free(f->pool);
     f->pool = patient_pool();
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_return_code(bind(fd, (struct sockaddr *)&address, len), errno);
-    assert_return_code(listen(fd, 1), errno);
-    assert_return_code(getsockname(fd, (struct sockaddr *)&address, &len), errno);
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, speak_plainly, &fd), 0);
-    char url[64];
-    snprintf(url, sizeof url, "https://127.0.0.1:%u/", ntohs(address.sin_port));
-    assert_int_equal(ask(f, url), -ENETDOWN);
+    plain_port_open(&port);
+    assert_int_equal(ask(f, port.url), -ENETDOWN);
     assert_non_null(strstr(f->fault.text, "does not agree on TLS"));
-    pthread_join(thread, NULL);
-    close(fd);
+    plain_port_close(&port);
+}
+
+static void reaches_without_a_request(void **state) {
+    struct fixture *f = *state;
+    struct http_reach reach;
+    char address[64];
+    assert_int_equal(http_reach(f->pool, f->url, &reach, &f->fault), 0);
+    assert_true(reach.connected);
+    snprintf(address, sizeof address, "127.0.0.1, port %u", f->server.port);
+    assert_string_equal(reach.address, address);
+    assert_string_equal(reach.expires, "");
+    assert_int_equal(server_asked(&f->server), 0);
+}
+
+static void tells_a_server_that_is_away_from_one_without_tls(void **state) {
+    struct fixture *f = *state;
+    struct http_reach reach;
+    struct plain_port port;
+    char url[64];
+    http_pool_free(f->pool);
+    f->pool = patient_pool();
+    plain_port_open(&port);
+    assert_int_equal(http_reach(f->pool, port.url, &reach, &f->fault), -ENETDOWN);
+    assert_true(reach.connected);
+    assert_non_null(strstr(f->fault.text, "does not agree on TLS"));
+    plain_port_close(&port);
+    snprintf(url, sizeof url, "https://127.0.0.1:%u/", server_refusing_port());
+    assert_int_equal(http_reach(f->pool, url, &reach, &f->fault), -ENETDOWN);
+    assert_false(reach.connected);
+    assert_string_equal(reach.address, "");
+    assert_non_null(strstr(f->fault.text, "takes no connection"));
+    assert_int_equal(http_reach(f->pool, "http://no-such-host.invalid/", &reach, &f->fault),
+                     -ENETDOWN);
+    assert_false(reach.connected);
+    assert_non_null(strstr(f->fault.text, "no-such-host.invalid:80"));
 }
 
 /* A listener whose queue is full drops who comes, like a network that is away. */
@@ -404,6 +453,8 @@ int main(void) {
         TEST(tells_how_an_answer_broke),
         TEST(tells_why_nobody_answers),
         TEST(tells_that_a_port_speaks_no_tls),
+        TEST(reaches_without_a_request),
+        TEST(tells_a_server_that_is_away_from_one_without_tls),
         TEST(does_not_wait_long_to_connect),
         TEST(hands_on_the_sinks_error),
         TEST(callers_take_turns),

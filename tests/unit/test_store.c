@@ -769,6 +769,65 @@ static void a_folder_has_one_user_and_one_source(void **state) {
     disk_open_store(&disk);
 }
 
+static void look(const char *path, const char *source, struct store_place *ret) {
+    struct fault fault;
+    if (store_look(path, source, ret, &fault) < 0)
+        fail_msg("%s", fault.text);
+}
+
+static void a_look_tells_who_uses_a_folder(void **state) {
+    (void)state;
+    struct store_place place;
+    struct fault fault;
+    look(disk.path, "s3://bucket/macie/", &place);
+    assert_true(place.made);
+    assert_true(place.locked);
+    assert_string_equal(place.folder, disk.path);
+    assert_int_equal(place.owner, geteuid());
+    assert_int_equal(place.mode, 0700);
+    assert_true(place.free > 0);
+    store_place_free(&place);
+    assert_int_equal(store_look(disk.path, "s3://other/", &place, &fault), -EEXIST);
+    assert_non_null(strstr(fault.text, "s3://bucket/macie/"));
+    look(disk.path, NULL, &place);
+    store_place_free(&place);
+
+    close(disk.folder);
+    look(disk.path, NULL, &place);
+    assert_false(place.locked);
+    assert_int_equal(place.used, strlen("s3://bucket/macie/"));
+    store_place_free(&place);
+    disk.folder = store_lock(disk.path, "s3://bucket/macie/", &fault);
+    assert_true(disk.folder >= 0);
+    store_free(disk.store);
+    disk_open_store(&disk);
+}
+
+static void a_look_makes_nothing(void **state) {
+    (void)state;
+    char path[128], other[160];
+    struct store_place place;
+    struct fault fault;
+    snprintf(path, sizeof path, "%s/a/b/c", disk.path);
+    look(path, "s3://bucket/", &place);
+    assert_false(place.made);
+    assert_false(place.locked);
+    assert_string_equal(place.folder, disk.path);
+    assert_int_equal(place.used, 0);
+    store_place_free(&place);
+    snprintf(path, sizeof path, "%s/a", disk.path);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(mkdir(path, 0700), 0);
+    look(path, "s3://bucket/", &place);
+    assert_true(place.made);
+    store_place_free(&place);
+    snprintf(other, sizeof other, "%s/source", path);
+    assert_int_equal(access(other, F_OK), -1);
+    snprintf(path, sizeof path, "%s/source/x", disk.path);
+    assert_int_equal(store_look(path, NULL, &place, &fault), -ENOTDIR);
+    assert_non_null(strstr(fault.text, path));
+}
+
 static void folders_are_made(void **state) {
     (void)state;
     char path[128];
@@ -824,6 +883,8 @@ int main(void) {
         TEST(logs_grow_side_by_side),
         TEST(a_folder_has_one_user_and_one_source),
         TEST(folders_are_made),
+        TEST(a_look_tells_who_uses_a_folder),
+        TEST(a_look_makes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
