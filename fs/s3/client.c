@@ -220,6 +220,11 @@ static bool move_locked(struct s3_client *client, const char *region) {
     struct s3_address found;
     if (moves == S3_MOVES_MAX || s3_address_find(client->config, region, &found, NULL) < 0)
         return false;
+    /* What is bound to its region is not elsewhere, whatever it is told. */
+    if (strcmp(found.region, region) != 0) {
+        s3_address_clear(&found);
+        return false;
+    }
     client->addresses[moves + 1] = found;
     atomic_store(&client->moves, moves + 1);
     return true;

@@ -1,6 +1,8 @@
 #include "refusal.h"
+#include "partition.h"
 
 #include <errno.h>
+#include <maciefs/access_point.h>
 #include <maciefs/s3.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,6 +65,8 @@ static const struct refusal {
     {"AuthorizationHeaderMalformed", -EINVAL, WRONG_REGION, UNKNOWN_REGION},
     {"IllegalLocationConstraintException", -EINVAL, WRONG_REGION, UNKNOWN_REGION},
     {"SlowDown", -ENETDOWN, "S3 asks to slow down, again and again ({answer}){said}", NULL},
+    {"NoSuchAccessPoint", -ENOENT,
+     "there is no access point {bucket}: check its name, region and account", NULL},
 };
 
 static const struct refusal unavailable = {
@@ -142,10 +146,14 @@ static const struct refusal *find_refusal(const char *code, int status) {
     return is_status_passing(status) ? &unavailable : &other;
 }
 
-static const char *partition(const char *region) {
-    if (strncmp(region, "cn-", 3) == 0)
-        return "aws-cn";
-    return strncmp(region, "us-gov-", 7) == 0 ? "aws-us-gov" : "aws";
+/* Writes the resource as policies name it. */
+static void write_arn(const struct s3_resource *resource, char *ret, size_t size) {
+    const char *key = resource->key ? resource->key : "";
+    if (access_point_is(resource->bucket))
+        snprintf(ret, size, "%s%s%s", resource->bucket, resource->key ? "/object/" : "", key);
+    else
+        snprintf(ret, size, "arn:%s:s3:::%s%s%s", partition_of(resource->region)->name,
+                 resource->bucket, resource->key ? "/" : "", key);
 }
 
 struct word {
@@ -183,8 +191,7 @@ int s3_refusal_explain(const struct http_answer *answer, const struct s3_resourc
     const char *region = error.region[0] ? error.region : answer->bucket_region;
     const char *key = resource->key ? resource->key : "";
     char arn[FAULT_TEXT_MAX], told[16 + sizeof error.code], said[32 + sizeof error.message] = "";
-    snprintf(arn, sizeof arn, "arn:%s:s3:::%s%s%s", partition(resource->region), resource->bucket,
-             resource->key ? "/" : "", key);
+    write_arn(resource, arn, sizeof arn);
     snprintf(told, sizeof told, "%d%s%s", answer->status, code[0] ? " " : "", code);
     if (error.message[0])
         snprintf(said, sizeof said, " (it says: %s)", error.message);

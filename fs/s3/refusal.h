@@ -11,7 +11,7 @@
 /* What was asked for, as policies name it. */
 struct s3_resource {
     const char *action; /* "s3:GetObject" */
-    const char *bucket;
+    const char *bucket; /* or an access point's ARN */
     const char *key;    /* NULL for the bucket itself */
     const char *region; /* that the request was signed for */
 };

@@ -1,4 +1,5 @@
 #include "sts.h"
+#include "partition.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -99,10 +100,8 @@ static char *find_url(const struct sts_call *call) {
         return strdup(given);
     const char *region = region_of(call);
     char *url = NULL;
-    return asprintf(&url, "https://sts.%s.amazonaws.com%s", region,
-                    strncmp(region, "cn-", 3) == 0 ? ".cn" : "") < 0
-               ? NULL
-               : url;
+    return asprintf(&url, "https://sts.%s.%s", region, partition_of(region)->dns_suffix) < 0 ? NULL
+                                                                                             : url;
 }
 
 static int find_target(const struct sts_call *call, struct target *ret, struct fault *fault) {

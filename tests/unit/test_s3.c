@@ -329,6 +329,34 @@ static void tells_who_pays_and_whose_bucket_it_is(void **state) {
                                     "x-amz-security-token,"));
 }
 
+#define POINT "arn:aws:s3:eu-central-1:123456789012:accesspoint/my-ap"
+
+/* By its host and its ARN's region, where it stays whatever it is told. */
+static void asks_an_access_point(void **state) {
+    struct fixture *f = *state;
+    f->config.bucket = POINT;
+    snprintf(f->endpoint, sizeof f->endpoint, "http://localhost:%u", f->server.port);
+    open_source(f);
+    assert_string_equal(f->source->name, "s3://" POINT "/m/");
+    server_answer(&f->server, "200 OK", HELLO_ETAG, "hello");
+    server_answer(&f->server, "403 x", "", ERROR("AccessDenied"));
+    server_answer(&f->server, "403 x", "", ERROR("AccessDenied"));
+    server_answer(&f->server, "301 x", "x-amz-bucket-region: eu-north-1\r\n", "");
+    server_answer(&f->server, "404 x", "", ERROR("NoSuchAccessPoint"));
+    assert_int_equal(get(f), 0);
+    assert_line(f, 0, "GET /m/2026/a HTTP/1.1\r\n");
+    assert_non_null(strcasestr(f->server.requests[0], "\r\nhost: my-ap-123456789012.localhost:"));
+    assert_non_null(strstr(f->server.requests[0], "/eu-central-1/s3/aws4_request"));
+    assert_int_equal(get(f), -EACCES);
+    assert_said(f, "s3:GetObject on " POINT "/object/m/2026/a:");
+    assert_int_equal(list(f), -EACCES);
+    assert_said(f, "s3:ListBucket on " POINT ":");
+    assert_int_equal(list(f), -EINVAL);
+    assert_int_equal(list(f), -ENOENT);
+    assert_said(f, "no access point " POINT);
+    assert_int_equal(server_asked(&f->server), 5);
+}
+
 static void refuses_what_is_no_listing(void **state) {
     struct fixture *f = *state;
     server_answer(&f->server, "200 OK", "", "<html>Sign in to the network</html>");
@@ -537,6 +565,7 @@ int main(void) {
         TEST(is_not_led_on_by_a_wild_clock),
         TEST(asks_without_credentials_where_told_to),
         TEST(tells_who_pays_and_whose_bucket_it_is),
+        TEST(asks_an_access_point),
         TEST(refuses_what_is_no_listing),
         TEST(bounds_a_listing),
         TEST(survives_a_huge_error),
