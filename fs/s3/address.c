@@ -1,6 +1,7 @@
 #include "address.h"
 #include "partition.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <maciefs/access_point.h>
@@ -333,6 +334,28 @@ int s3_address_find(const struct config *config, const char *region, struct s3_a
     else
         *ret = address;
     return err;
+}
+
+static bool is_loopback(const char *host, size_t len) {
+    static const char name[] = "localhost";
+    static const size_t name_len = sizeof name - 1;
+    char text[INET_ADDRSTRLEN];
+    struct in_addr address;
+    if (len == strlen("[::1]") && memcmp(host, "[::1]", len) == 0)
+        return true;
+    if (len >= name_len && strncasecmp(host + len - name_len, name, name_len) == 0)
+        return len == name_len || host[len - name_len - 1] == '.';
+    if (len >= sizeof text)
+        return false;
+    memcpy(text, host, len);
+    text[len] = '\0';
+    return inet_pton(AF_INET, text, &address) == 1 && ntohl(address.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+bool s3_address_is_private(const struct s3_address *address) {
+    const char *host = address->host, *bracket = strchr(host, ']');
+    size_t len = bracket ? (size_t)(bracket + 1 - host) : strcspn(host, ":");
+    return strncmp(address->origin, "https:", 6) == 0 || is_loopback(host, len);
 }
 
 void s3_address_clear(struct s3_address *address) {

@@ -5,6 +5,7 @@
 #define MACIEFS_S3_ADDRESS_H
 
 #include <maciefs/config.h>
+#include <stdbool.h>
 
 struct s3_address {
     char *origin; /* "https://bucket.s3.eu-west-1.amazonaws.com" */
@@ -22,6 +23,9 @@ struct s3_address {
  */
 int s3_address_find(const struct config *config, const char *region, struct s3_address *ret,
                     struct fault *fault);
+
+/* Whether what is sent there goes over TLS, or does not leave this machine. */
+bool s3_address_is_private(const struct s3_address *address);
 
 void s3_address_clear(struct s3_address *address);
 

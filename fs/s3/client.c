@@ -29,7 +29,8 @@ struct attempt {
     const struct s3_call *call;
     struct target *target;
     int64_t clock_ahead; /* by which it was dated */
-    bool corrected;      /* the server told where, or when, to ask instead */
+    bool customer_key;   /* it carries one */
+    bool corrected;      /* the server told where, when or how to ask instead */
     unsigned corrections;
     enum try_end end;
     unsigned retry_after_s;
@@ -68,6 +69,18 @@ static int find_ca_bundle(const struct config *config, char **ret, struct fault 
     return err == -ENOENT ? 0 : err;
 }
 
+/* Whoever has the key can read the objects: it goes over no line that others may listen to. */
+static int find_customer_key(const struct config *config, const struct s3_address *address,
+                             struct customer_key *ret, struct fault *fault) {
+    if (!config->sse_customer_key)
+        return 0;
+    if (!s3_address_is_private(address))
+        return fault_set(fault, -EINVAL,
+                         "sse_customer_key= needs https: a key is not sent to %s as plain text",
+                         address->host);
+    return customer_key_read(config->sse_customer_key, ret, fault);
+}
+
 /* Who signs: the chain, or a role that it assumes. NULL without memory. */
 static struct credentials_provider *find_signer(const struct s3_client *client) {
     const struct config *config = client->config;
@@ -91,6 +104,8 @@ int s3_client_open(struct s3_client *client, const struct config *config, struct
     retry_init(&client->retry);
     pthread_mutex_init(&client->move_lock, NULL);
     err = find_ca_bundle(config, &client->ca_bundle, fault);
+    if (!err)
+        err = find_customer_key(config, &client->addresses[0], &client->customer_key, fault);
     if (!err && !open_pools(client, config))
         err = fault_set(fault, -ENOMEM, "memory is exhausted");
     if (!err && !config->no_sign) {
@@ -120,6 +135,7 @@ void s3_client_close(struct s3_client *client) {
     http_pool_free(client->network.aws);
     http_pool_free(client->pool);
     free(client->ca_bundle);
+    customer_key_clear(&client->customer_key);
     retry_destroy(&client->retry);
     pthread_mutex_destroy(&client->move_lock);
     for (size_t i = 0; i <= S3_MOVES_MAX; i++)
@@ -177,6 +193,7 @@ static int make_headers(struct s3_client *client, struct attempt *attempt, struc
                                .if_match = attempt->call->if_match,
                                .requester_pays = config->requester_pays,
                                .expected_owner = config->expected_bucket_owner,
+                               .customer_key = attempt->customer_key ? &client->customer_key : NULL,
                                .now = time(NULL) + (time_t)attempt->clock_ahead};
     struct credentials credentials = {0};
     int err = client->credentials ? get_credentials(client, &credentials, fault) : 0;
@@ -253,9 +270,14 @@ static bool set_clock(struct s3_client *client, const struct attempt *attempt, i
 }
 
 /* Whether the answer says how to ask so that it is granted, which is then done. */
-static bool correct(struct s3_client *client, const struct attempt *attempt,
+static bool correct(struct s3_client *client, struct attempt *attempt,
                     const struct http_answer *answer) {
     char region[64];
+    /* Firehose encrypts with no such key: who does so afterwards has both kinds in a bucket. */
+    if (attempt->customer_key && s3_refusal_is_of_needless_key(answer)) {
+        attempt->customer_key = false;
+        return true;
+    }
     if (s3_refusal_moves(answer, region, sizeof region))
         return move(client, attempt->target->address, region);
     return answer->date && s3_refusal_is_of_clock(answer) &&
@@ -272,6 +294,7 @@ static int judge(struct s3_client *client, struct attempt *attempt,
     }
     struct s3_resource resource = call->resource;
     resource.region = attempt->target->address->region;
+    resource.customer_key = attempt->customer_key;
     /* A server that says so of each answer does not lead us on for ever. */
     attempt->corrected = attempt->corrections < CORRECTIONS_MAX && correct(client, attempt, answer);
     attempt->corrections += attempt->corrected;
@@ -360,7 +383,9 @@ static int call_target(struct s3_client *client, struct attempt *attempt, struct
 
 int s3_client_call(struct s3_client *client, const struct s3_call *call, struct fault *fault) {
     struct target target = {0};
-    struct attempt attempt = {.call = call, .target = &target};
+    /* Listings are not encrypted, and take no key. */
+    bool has_key = client->config->sse_customer_key && call->resource.key;
+    struct attempt attempt = {.call = call, .target = &target, .customer_key = has_key};
     /* What failed tries say is only told when the last one fails too. */
     struct fault said = {0};
     int err = call_target(client, &attempt, &said);

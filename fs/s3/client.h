@@ -8,6 +8,7 @@
 #define MACIEFS_S3_CLIENT_H
 
 #include "address.h"
+#include "customer_key.h"
 #include "refusal.h"
 #include "retry.h"
 
@@ -23,8 +24,9 @@ struct s3_client {
     pthread_mutex_t move_lock;                     /* for who moves */
     struct s3_address addresses[S3_MOVES_MAX + 1]; /* kept, as calls under way use them */
     _Atomic unsigned moves;                        /* the last of them is the one to ask */
-    _Atomic int64_t clock_ahead; /* of the server against this machine, in seconds */
-    char *ca_bundle;             /* or NULL */
+    _Atomic int64_t clock_ahead;      /* of the server against this machine, in seconds */
+    char *ca_bundle;                  /* or NULL */
+    struct customer_key customer_key; /* of the objects, where the configuration names one */
     struct http_pool *pool;
     struct retry retry;
     struct credentials_network network; /* of the credentials' providers */
@@ -44,7 +46,8 @@ struct s3_call {
     void *ctx;
 };
 
-/* Returns 0, or s3_address_find's errors. The configuration must outlive the client. */
+/* Returns 0, or s3_address_find's and customer_key_read's errors. The configuration must outlive
+ * the client. */
 int s3_client_open(struct s3_client *client, const struct config *config, struct fault *fault);
 
 /* Where the bucket is asked now; valid as long as the client. */

@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -268,12 +269,19 @@ static int borrow(struct http_pool *pool, CURL **ret) {
     return 0;
 }
 
+/* Tokens and keys stand in some of them. */
+static void free_lines(struct curl_slist *lines) {
+    for (struct curl_slist *line = lines; line; line = line->next)
+        OPENSSL_cleanse(line->data, strlen(line->data));
+    curl_slist_free_all(lines);
+}
+
 static int header_lines(const char *const headers[], struct curl_slist **ret) {
     struct curl_slist *lines = NULL;
     for (; *headers; headers++) {
         struct curl_slist *longer = curl_slist_append(lines, *headers);
         if (!longer) {
-            curl_slist_free_all(lines);
+            free_lines(lines);
             return -ENOMEM;
         }
         lines = longer;
@@ -422,7 +430,7 @@ int http_send(struct http_pool *pool, const struct http_request *request, bytes_
         err = perform(&x, request, lines, ret, fault);
         give_back(pool, x.curl);
     }
-    curl_slist_free_all(lines);
+    free_lines(lines);
     if (err)
         buf_free(&x.error_body);
     return err;
