@@ -11,9 +11,6 @@
 #define HOST_TIMEOUT_MS 2000 /* of what answers at once, or is not there */
 #define URL_MAX (32u << 10)  /* key, prefix and token encoded; of 1 KiB, 1 KiB and 8 KiB */
 
-/* Differences of clocks that S3 does not mind, and that its answers' travel may make. */
-#define CLOCK_SLACK_S 60
-
 /* Of one call: a few moves, and a clock. */
 #define CORRECTIONS_MAX (S3_MOVES_MAX + 1)
 
@@ -54,6 +51,7 @@ static bool open_pools(struct s3_client *client, const struct config *config) {
     client->pool = http_pool_new(&options);
     client->network.aws = http_pool_new(&aws);
     client->network.host = http_pool_new(&host);
+    client->network.clock = &client->clock;
     return client->pool && client->network.aws && client->network.host;
 }
 
@@ -93,7 +91,8 @@ static struct credentials_provider *find_signer(const struct s3_client *client) 
         credentials_chain_new(config->profile, region, &client->network);
     if (!config->role_arn)
         return chain;
-    return credentials_cache_new(credentials_role_new(&role, chain, &client->network), NULL);
+    return credentials_cache_new(credentials_role_new(&role, chain, &client->network),
+                                 &client->clock);
 }
 
 int s3_client_open(struct s3_client *client, const struct config *config, struct fault *fault) {
@@ -183,9 +182,14 @@ static int get_credentials(struct s3_client *client, struct credentials *ret, st
 /* Makes the header lines of a try; of one that needs no credentials too. */
 static int make_headers(struct s3_client *client, struct attempt *attempt, struct s3_headers *ret,
                         struct fault *fault) {
-    attempt->clock_ahead = atomic_load(&client->clock_ahead);
     const struct config *config = client->config;
     const struct s3_address *address = attempt->target->address;
+    struct credentials credentials = {0};
+    int err = client->credentials ? get_credentials(client, &credentials, fault) : 0;
+    if (err)
+        return err;
+    /* Dated only now: credentials may have taken a while, and told the time. */
+    attempt->clock_ahead = server_clock_ahead(&client->clock);
     const struct s3_get get = {.host = address->host,
                                .path = buf_str(&attempt->target->path),
                                .query = attempt->call->query,
@@ -194,11 +198,7 @@ static int make_headers(struct s3_client *client, struct attempt *attempt, struc
                                .requester_pays = config->requester_pays,
                                .expected_owner = config->expected_bucket_owner,
                                .customer_key = attempt->customer_key ? &client->customer_key : NULL,
-                               .now = time(NULL) + (time_t)attempt->clock_ahead};
-    struct credentials credentials = {0};
-    int err = client->credentials ? get_credentials(client, &credentials, fault) : 0;
-    if (err)
-        return err;
+                               .now = (time_t)server_clock_now(&client->clock)};
     err = s3_headers_make(&get, client->credentials ? &credentials : NULL, ret);
     credentials_clear(&credentials);
     return err ? fault_set(fault, err, "the request to %s cannot be made: %s", address->host,
@@ -260,15 +260,6 @@ static bool move(struct s3_client *client, const struct s3_address *from, const 
     return moved;
 }
 
-/* Dates requests by the server's clock. False where this one was; others may have been told first.
- */
-static bool set_clock(struct s3_client *client, const struct attempt *attempt, int64_t date) {
-    int64_t ahead = date - (int64_t)time(NULL);
-    int64_t change = ahead - attempt->clock_ahead;
-    atomic_store(&client->clock_ahead, ahead);
-    return change > CLOCK_SLACK_S || change < -CLOCK_SLACK_S;
-}
-
 /* Whether the answer says how to ask so that it is granted, which is then done. */
 static bool correct(struct s3_client *client, struct attempt *attempt,
                     const struct http_answer *answer) {
@@ -280,8 +271,8 @@ static bool correct(struct s3_client *client, struct attempt *attempt,
     }
     if (s3_refusal_moves(answer, region, sizeof region))
         return move(client, attempt->target->address, region);
-    return answer->date && s3_refusal_is_of_clock(answer) &&
-           set_clock(client, attempt, answer->date);
+    return s3_refusal_is_of_clock(answer) &&
+           server_clock_follow(&client->clock, attempt->clock_ahead, answer->date);
 }
 
 static int judge(struct s3_client *client, struct attempt *attempt,

@@ -11,6 +11,7 @@
 #include "customer_key.h"
 #include "refusal.h"
 #include "retry.h"
+#include "server_clock.h"
 
 #include <maciefs/credentials.h>
 #include <maciefs/http.h>
@@ -24,8 +25,8 @@ struct s3_client {
     pthread_mutex_t move_lock;                     /* for who moves */
     struct s3_address addresses[S3_MOVES_MAX + 1]; /* kept, as calls under way use them */
     _Atomic unsigned moves;                        /* the last of them is the one to ask */
-    _Atomic int64_t clock_ahead;      /* of the server against this machine, in seconds */
-    char *ca_bundle;                  /* or NULL */
+    struct server_clock clock;                     /* by which requests are dated */
+    char *ca_bundle;                               /* or NULL */
     struct customer_key customer_key; /* of the objects, where the configuration names one */
     struct http_pool *pool;
     struct retry retry;

@@ -9,6 +9,7 @@
 
 struct chain {
     struct credentials_provider base;
+    const struct server_clock *clock;                      /* for the caches */
     struct credentials_provider *providers[PROVIDERS_MAX]; /* in the order they are asked */
     size_t count;
 };
@@ -53,7 +54,7 @@ static void add(struct chain *chain, struct credentials_provider *provider) {
 }
 
 static void add_cached(struct chain *chain, struct credentials_provider *provider) {
-    add(chain, credentials_cache_new(provider, NULL));
+    add(chain, credentials_cache_new(provider, chain->clock));
 }
 
 static bool is_whole(const struct chain *chain) {
@@ -72,6 +73,7 @@ struct credentials_provider *credentials_chain_new(const char *profile, const ch
         return NULL;
     chain->base =
         (struct credentials_provider){.name = "the chain", .get = get, .free = free_chain};
+    chain->clock = network ? network->clock : NULL;
     if (!profile)
         add(chain, credentials_environment_new());
     add_cached(chain, credentials_profile_role_new(profile, region, &sources, network));

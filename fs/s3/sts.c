@@ -1,5 +1,6 @@
 #include "sts.h"
 #include "partition.h"
+#include "server_clock.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define DEFAULT_REGION "us-east-1"
 #define BODY_MAX (256u << 10)  /* a token of 64 KiB, encoded, and the rest of the form */
@@ -91,12 +93,26 @@ static bool is_region(const char *region) {
     return len > 0 && len < 64 && strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
 }
 
+/* The URL that the environment names, STS's own or that of all services; NULL for none. */
+static const char *environments_url(void) {
+    static const char *const variables[] = {"AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"};
+    const char *ignored = getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+    if (ignored && strcasecmp(ignored, "true") == 0)
+        return NULL;
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        const char *value = getenv(variables[i]);
+        if (value && *value)
+            return value;
+    }
+    return NULL;
+}
+
 /* The URL: the role's own, the environment's, or the region's. NULL without memory. */
 static char *find_url(const struct sts_call *call) {
     const char *given = call->role->sts_endpoint;
     if (!given || !*given)
-        given = getenv("AWS_ENDPOINT_URL_STS");
-    if (given && *given)
+        given = environments_url();
+    if (given)
         return strdup(given);
     const char *region = region_of(call);
     char *url = NULL;
@@ -127,14 +143,10 @@ static int add_field(struct buf *form, const char *name, const char *value) {
     return err ? err : uri_encode(form, value, strlen(value), false);
 }
 
-static int64_t clock_of(const struct sts_call *call) {
-    return call->now ? call->now() : (int64_t)time(NULL);
-}
-
 static int write_form(const struct sts_call *call, const char *action, struct buf *form) {
     const struct credentials_role *role = call->role;
     char made[32];
-    snprintf(made, sizeof made, "maciefs-%lld", (long long)clock_of(call));
+    snprintf(made, sizeof made, "maciefs-%lld", (long long)server_clock_now(call->network->clock));
     int err = buf_printf(form, "Action=%s&Version=2011-06-15", action);
     if (!err)
         err = add_field(form, "RoleArn", role->role_arn);
@@ -169,7 +181,7 @@ static int sign(const struct sts_call *call, const struct target *target, const 
                                           .payload_sha256 = hash,
                                           .region = region_of(call),
                                           .service = "sts",
-                                          .now = (time_t)clock_of(call),
+                                          .now = (time_t)server_clock_now(call->network->clock),
                                           .encode_path_twice = true,
                                           .omit_content_sha256 = true};
     return sigv4_sign(&request, source, ret);
@@ -233,6 +245,8 @@ static const struct refusal {
     {"SignatureDoesNotMatch", -EACCES,
      "check the secret access key of the credentials that ask for it, and this machine's clock "
      "(timedatectl set-ntp true)"},
+    {"RequestExpired", -EACCES, "set this machine's clock (timedatectl set-ntp true)"},
+    {"RequestInTheFuture", -EACCES, "set this machine's clock (timedatectl set-ntp true)"},
     {"RegionDisabledException", -EACCES,
      "enable STS in this region (IAM, account settings), or choose another with region="},
     {"ValidationError", -EACCES,
@@ -287,13 +301,41 @@ static int read_answer(const struct sts_call *call, const struct buf *body, stru
                : 0;
 }
 
-static int ask(const struct sts_call *call, const struct target *target, struct buf *form,
-               struct sigv4_signed *lines, struct credentials *ret, struct fault *fault) {
+/* What refusals of a wrong date are called, among other reasons; as AWS's SDKs have it. */
+static bool is_of_clock(const struct http_answer *answer) {
+    static const char *const codes[] = {"SignatureDoesNotMatch", "InvalidSignatureException",
+                                        "RequestExpired",        "RequestInTheFuture",
+                                        "RequestTimeTooSkewed",  "AuthFailure"};
+    struct sts_error error;
+    sts_error_parse(answer->error_body.at, answer->error_body.len, &error);
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (strcmp(error.code, codes[i]) == 0)
+            return true;
+    return false;
+}
+
+/* One request. */
+struct attempt {
+    const struct sts_call *call;
+    const struct target *target;
+    struct buf *form;
+    const struct credentials *source; /* NULL: it is not signed */
+    int64_t clock_ahead;              /* by which it was dated */
+    bool dated_wrong;                 /* which is why it was refused */
+};
+
+/* `lines`: the signature's, or a zeroed one. */
+static int ask(struct attempt *attempt, struct sigv4_signed *lines, struct credentials *ret,
+               struct fault *fault) {
+    const struct sts_call *call = attempt->call;
     struct http_answer answer = {0};
     struct fault why = {.text = ""};
     struct buf body;
     buf_init(&body, ANSWER_MAX);
-    int err = post(call, target, form, lines, &body, &answer, &why);
+    int err = post(call, attempt->target, attempt->form, lines, &body, &answer, &why);
+    /* Who grants tells the time by which that ends. */
+    bool off = server_clock_follow(call->network->clock, attempt->clock_ahead, answer.date);
+    attempt->dated_wrong = off && is_of_clock(&answer);
     if (err)
         err = explain_failure(call, err, &why, fault);
     else if (answer.status / 100 != 2)
@@ -305,21 +347,34 @@ static int ask(const struct sts_call *call, const struct target *target, struct 
     return err;
 }
 
+static int try_once(struct attempt *attempt, struct credentials *ret, struct fault *fault) {
+    const struct sts_call *call = attempt->call;
+    struct sigv4_signed lines = {0};
+    int err = 0;
+    attempt->dated_wrong = false;
+    attempt->clock_ahead = server_clock_ahead(call->network->clock);
+    if (attempt->source &&
+        (err = sign(call, attempt->target, attempt->form, attempt->source, &lines)))
+        fault_set(fault, err, "role %s cannot be assumed: the request cannot be signed: %s",
+                  call->role->role_arn, strerrordesc_np(-err));
+    if (!err)
+        err = ask(attempt, &lines, ret, fault);
+    sigv4_free(&lines);
+    return err;
+}
+
 /* Signs where there is a source. */
 static int send_form(const struct sts_call *call, struct buf *form,
                      const struct credentials *source, struct credentials *ret,
                      struct fault *fault) {
     struct target target = {0};
-    struct sigv4_signed lines = {0};
+    struct attempt attempt = {.call = call, .target = &target, .form = form, .source = source};
     int err = find_target(call, &target, fault);
     if (err)
         return err;
-    if (source && (err = sign(call, &target, form, source, &lines)))
-        fault_set(fault, err, "role %s cannot be assumed: the request cannot be signed: %s",
-                  call->role->role_arn, strerrordesc_np(-err));
-    if (!err)
-        err = ask(call, &target, form, &lines, ret, fault);
-    sigv4_free(&lines);
+    err = try_once(&attempt, ret, fault);
+    if (attempt.dated_wrong)
+        err = try_once(&attempt, ret, fault);
     target_clear(&target);
     return err;
 }
