@@ -60,8 +60,9 @@ static const struct cause {
     {CURLE_SSL_CONNECT_ERROR, -ENETDOWN,
      "does not agree on TLS: check whether its port speaks https"},
     {CURLE_PEER_FAILED_VERIFICATION, -EPROTO,
-     "has a certificate that cannot be trusted: check the endpoint's name, and that this machine "
-     "has its authority's certificate, or name that with ca_bundle="},
+     "has a certificate that cannot be trusted: check the endpoint's name, this machine's clock, "
+     "and "
+     "that it has its authority's certificate, or name that with ca_bundle="},
     {CURLE_SSL_CACERT_BADFILE, -EPROTO,
      "cannot be verified: the certificates to trust cannot be read: check ca_bundle=, "
      "AWS_CA_BUNDLE, or the package ca-certificates"},
