@@ -35,11 +35,17 @@ struct attempt {
     int sink_err; /* the sink's own error */
 };
 
+/* A customer's key that goes without TLS to this machine does not take the way over a proxy. */
+static bool must_be_direct(const struct s3_client *client, const struct config *config) {
+    return config->sse_customer_key && strncmp(client->addresses[0].origin, "http:", 5) == 0;
+}
+
 static bool open_pools(struct s3_client *client, const struct config *config) {
     const struct http_options options = {.connections = config->connections,
                                          .connect_timeout_ms = CONNECT_TIMEOUT_MS,
                                          .stall_timeout_ms = STALL_TIMEOUT_MS,
-                                         .ca_bundle = client->ca_bundle};
+                                         .ca_bundle = client->ca_bundle,
+                                         .direct = must_be_direct(client, config)};
     const struct http_options aws = {.connections = 1,
                                      .connect_timeout_ms = CONNECT_TIMEOUT_MS,
                                      .stall_timeout_ms = STALL_TIMEOUT_MS,

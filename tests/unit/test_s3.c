@@ -55,6 +55,8 @@ static void open_source(struct fixture *f) {
 
 static int setup(void **state) {
     struct fixture *f = calloc(1, sizeof *f);
+    setenv("no_proxy", "*", 1);
+    unsetenv("http_proxy");
     server_start(&f->server);
     snprintf(f->endpoint, sizeof f->endpoint, "http://127.0.0.1:%u", f->server.port);
     f->config = (struct config){.bucket = "b",
@@ -477,6 +479,19 @@ static void sends_no_key_in_the_clear(void **state) {
     }
 }
 
+static void sends_no_key_through_a_proxy_in_the_clear(void **state) {
+    struct fixture *f = *state;
+    char proxy[64];
+    snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", server_refusing_port());
+    setenv("http_proxy", proxy, 1);
+    setenv("no_proxy", "", 1);
+    server_answer(&f->server, "200 OK", "", "hello");
+    assert_int_equal(open_with_key(f, KEY, 32, 0600), 0);
+    f->config.sse_customer_key = "was read";
+    assert_int_equal(get(f), 0);
+    assert_non_null(strcasestr(f->server.requests[0], SSE "key: " KEY_TEXT));
+}
+
 #define POINT "arn:aws:s3:eu-central-1:123456789012:accesspoint/my-ap"
 
 /* By its host and its ARN's region, where it stays whatever it is told. */
@@ -717,6 +732,7 @@ int main(void) {
         TEST(tells_which_key_is_wanted),
         TEST(refuses_what_is_no_key),
         TEST(sends_no_key_in_the_clear),
+        TEST(sends_no_key_through_a_proxy_in_the_clear),
         TEST(asks_an_access_point),
         TEST(refuses_what_is_no_listing),
         TEST(bounds_a_listing),
@@ -739,7 +755,6 @@ int main(void) {
     setenv("AWS_SESSION_TOKEN", TOKEN, 1);
     setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent/credentials", 1);
     setenv("AWS_CONFIG_FILE", "/nonexistent/config", 1);
-    setenv("no_proxy", "*", 1);
     setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
     unsetenv("AWS_PROFILE");
     return cmocka_run_group_tests(tests, NULL, NULL);
