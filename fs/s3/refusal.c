@@ -1,6 +1,8 @@
 #include "refusal.h"
+#include "partition.h"
 
 #include <errno.h>
+#include <maciefs/access_point.h>
 #include <maciefs/s3.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,6 +65,22 @@ static const struct refusal {
     {"AuthorizationHeaderMalformed", -EINVAL, WRONG_REGION, UNKNOWN_REGION},
     {"IllegalLocationConstraintException", -EINVAL, WRONG_REGION, UNKNOWN_REGION},
     {"SlowDown", -ENETDOWN, "S3 asks to slow down, again and again ({answer}){said}", NULL},
+    {"NoSuchAccessPoint", -ENOENT,
+     "there is no access point {bucket}: check its name, region and account", NULL},
+    /* These three are told by more than the code. */
+    {"CustomerKeyMissing", -EACCES,
+     "the object {key} in {bucket} is encrypted with a customer's key (SSE-C): give the file that "
+     "holds it with -o sse_customer_key=",
+     NULL},
+    {"CustomerKeyWrong", -EACCES,
+     "the object {key} in {bucket} is encrypted with another key than that of -o "
+     "sse_customer_key=: give the file that holds its own",
+     NULL},
+    {"AccessDeniedWithKey", -EACCES,
+     "S3 denies {action} on {resource}: check that -o sse_customer_key= has the key that it is "
+     "encrypted with, and allow the action in the policy of the credentials' user or role, and in "
+     "the bucket's{said}",
+     NULL},
 };
 
 static const struct refusal unavailable = {
@@ -135,6 +153,33 @@ bool s3_refusal_is_of_clock(const struct http_answer *answer) {
     return strcmp(error.code, "RequestTimeTooSkewed") == 0;
 }
 
+/* Of requests that are invalid only the message tells why (AWS's, and that of Ceph). */
+static bool is_invalid_for(const struct s3_error *error, const char *why) {
+    static const char *const codes[] = {"InvalidRequest", "InvalidArgument"};
+    return is_among(error->code, codes, sizeof codes / sizeof *codes) &&
+           strstr(error->message, why);
+}
+
+bool s3_refusal_is_of_needless_key(const struct http_answer *answer) {
+    struct s3_error error;
+    parse_error(answer, &error);
+    return is_invalid_for(&error, "encryption parameters are not applicable");
+}
+
+/* The code by which a refusal is known here. */
+static const char *code_of(const struct http_answer *answer, const struct s3_error *error,
+                           const struct s3_resource *resource) {
+    const char *code =
+        error->code[0] ? error->code : code_of_status(answer->status, resource->key != NULL);
+    if (resource->customer_key && strcmp(code, "AccessDenied") == 0)
+        return "AccessDeniedWithKey";
+    if (resource->customer_key && is_invalid_for(error, "hash of the key did not match"))
+        return "CustomerKeyWrong";
+    if (resource->key && !resource->customer_key && is_invalid_for(error, "Server Side Encryption"))
+        return "CustomerKeyMissing";
+    return code;
+}
+
 static const struct refusal *find_refusal(const char *code, int status) {
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
         if (strcmp(refusals[i].code, code) == 0)
@@ -142,10 +187,14 @@ static const struct refusal *find_refusal(const char *code, int status) {
     return is_status_passing(status) ? &unavailable : &other;
 }
 
-static const char *partition(const char *region) {
-    if (strncmp(region, "cn-", 3) == 0)
-        return "aws-cn";
-    return strncmp(region, "us-gov-", 7) == 0 ? "aws-us-gov" : "aws";
+/* Writes the resource as policies name it. */
+static void write_arn(const struct s3_resource *resource, char *ret, size_t size) {
+    const char *key = resource->key ? resource->key : "";
+    if (access_point_is(resource->bucket))
+        snprintf(ret, size, "%s%s%s", resource->bucket, resource->key ? "/object/" : "", key);
+    else
+        snprintf(ret, size, "arn:%s:s3:::%s%s%s", partition_of(resource->region)->name,
+                 resource->bucket, resource->key ? "/" : "", key);
 }
 
 struct word {
@@ -179,12 +228,11 @@ int s3_refusal_explain(const struct http_answer *answer, const struct s3_resourc
     parse_error(answer, &error);
     const char *code =
         error.code[0] ? error.code : code_of_status(answer->status, resource->key != NULL);
-    const struct refusal *refusal = find_refusal(code, answer->status);
+    const struct refusal *refusal = find_refusal(code_of(answer, &error, resource), answer->status);
     const char *region = error.region[0] ? error.region : answer->bucket_region;
     const char *key = resource->key ? resource->key : "";
     char arn[FAULT_TEXT_MAX], told[16 + sizeof error.code], said[32 + sizeof error.message] = "";
-    snprintf(arn, sizeof arn, "arn:%s:s3:::%s%s%s", partition(resource->region), resource->bucket,
-             resource->key ? "/" : "", key);
+    write_arn(resource, arn, sizeof arn);
     snprintf(told, sizeof told, "%d%s%s", answer->status, code[0] ? " " : "", code);
     if (error.message[0])
         snprintf(said, sizeof said, " (it says: %s)", error.message);

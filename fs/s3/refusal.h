@@ -11,9 +11,10 @@
 /* What was asked for, as policies name it. */
 struct s3_resource {
     const char *action; /* "s3:GetObject" */
-    const char *bucket;
+    const char *bucket; /* or an access point's ARN */
     const char *key;    /* NULL for the bucket itself */
     const char *region; /* that the request was signed for */
+    bool customer_key;  /* one was sent (SSE-C) */
 };
 
 /* Whether the answer says that the bucket is in another region, and in which. */
@@ -21,6 +22,9 @@ bool s3_refusal_moves(const struct http_answer *answer, char *ret_region, size_t
 
 /* Whether the request was refused since its date is too far from the server's. */
 bool s3_refusal_is_of_clock(const struct http_answer *answer);
+
+/* Whether a customer's key was sent for an object that is not encrypted with one. */
+bool s3_refusal_is_of_needless_key(const struct http_answer *answer);
 
 /* Whether an answer that is no 2xx only asks for patience. Sources: "Error responses". */
 bool s3_refusal_passes(const struct http_answer *answer);

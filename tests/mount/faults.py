@@ -77,9 +77,9 @@ class Fault:
                 and self.key in request.key)
 
 
-def signed_at(request):
+def signed_at(headers):
     """When a request says that it was signed, in seconds since 1970."""
-    return calendar.timegm(time.strptime(request.headers["x-amz-date"], "%Y%m%dT%H%M%SZ"))
+    return calendar.timegm(time.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%SZ"))
 
 
 class FaultServer:
@@ -272,7 +272,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.error(403, "InvalidAccessKeyId", "The key does not exist in our records.")
         elif match[2] != self.owner.region:
             self.fault_region(request, self.owner.region)
-        elif abs(self.owner.clock() - signed_at(request)) > CLOCK_SLACK_S:
+        elif abs(self.owner.clock() - signed_at(request.headers)) > CLOCK_SLACK_S:
             self.owner.refused_dates += 1
             self.error(403, "RequestTimeTooSkewed", "The clocks differ too much.")
         elif request.path.split("/")[1] != BUCKET:

@@ -57,6 +57,8 @@ osd pool default pgp num = 1
 osd pool default pg autoscale mode = off
 osd max object name len = 2048
 osd crush update on start = false
+rgw dns name = localhost
+rgw crypt require ssl = false
 rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 rgw run sync thread = false
 debug rgw = 0/0
