@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include <maciefs/access_point.h>
 #include <maciefs/source.h>
 
 #include <ctype.h>
@@ -156,14 +157,38 @@ static bool has_control(const char *text) {
     return false;
 }
 
+static int refuse_bucket(const char *name, size_t len, struct fault *fault) {
+    return fault_set(fault, -EINVAL,
+                     "SOURCE: a bucket's name has 3 to 63 lower-case letters, digits, '-' and '.', "
+                     "as in s3://my-logs/macie: \"%.*s\" is none",
+                     (int)(len > 80 ? 80 : len), name);
+}
+
+/* Takes the bucket's name, in its one form. Returns how long it is as it was written. */
+static int take_name(struct config *config, const char *bucket, struct fault *fault) {
+    struct access_point point;
+    struct fault why;
+    int len = (int)strcspn(bucket, "/");
+    if (!access_point_is(bucket)) {
+        if (!bucket_is_valid(bucket, (size_t)len))
+            return refuse_bucket(bucket, (size_t)len, fault);
+        config->bucket = strndup(bucket, (size_t)len);
+    } else {
+        len = access_point_parse(bucket, &point, &why);
+        if (len < 0)
+            return fault_set(fault, len, "SOURCE: %s", why.text);
+        if (asprintf(&config->bucket, "arn:%s:s3:%s:%s:accesspoint/%s", point.partition,
+                     point.region, point.account, point.name) < 0)
+            config->bucket = NULL;
+    }
+    return config->bucket ? len : no_memory(fault);
+}
+
 static int take_bucket(struct config *config, const char *bucket, struct fault *fault) {
-    size_t len = strcspn(bucket, "/");
+    int len = take_name(config, bucket, fault);
+    if (len < 0)
+        return len;
     const char *prefix = bucket[len] ? bucket + len + 1 : "";
-    if (!bucket_is_valid(bucket, len))
-        return fault_set(fault, -EINVAL,
-                         "SOURCE: a bucket's name has 3 to 63 lower-case letters, digits, '-' and "
-                         "'.', as in s3://my-logs/macie: \"%.*s\" is none",
-                         (int)(len > 80 ? 80 : len), bucket);
     if (has_control(prefix))
         return fault_set(fault, -EINVAL, "SOURCE: the prefix has control characters");
     if (strlen(prefix) >= OBJECT_KEY_MAX)
@@ -171,9 +196,8 @@ static int take_bucket(struct config *config, const char *bucket, struct fault *
                          "SOURCE: the prefix is longer than a key can be (%d bytes)",
                          OBJECT_KEY_MAX);
     config->scheme = CONFIG_S3;
-    config->bucket = strndup(bucket, len);
     config->prefix = strdup(prefix);
-    return config->bucket && config->prefix ? 0 : no_memory(fault);
+    return config->prefix ? 0 : no_memory(fault);
 }
 
 static int take_folder(struct config *config, const char *folder, struct fault *fault) {
@@ -387,12 +411,12 @@ int config_parse(int argc, char *const argv[], struct config *ret, struct fault 
 void config_free(struct config *config) {
     if (!config)
         return;
-    char *texts[] = {config->source,        config->mountpoint,    config->bucket,
-                     config->prefix,        config->endpoint,      config->region,
-                     config->profile,       config->timezone,      config->cache,
-                     config->mount_options, config->account_alias, config->expected_bucket_owner,
-                     config->ca_bundle,     config->role_arn,      config->external_id,
-                     config->sts_endpoint};
+    char *texts[] = {config->source,        config->mountpoint,      config->bucket,
+                     config->prefix,        config->endpoint,        config->region,
+                     config->profile,       config->timezone,        config->cache,
+                     config->mount_options, config->account_alias,   config->expected_bucket_owner,
+                     config->ca_bundle,     config->role_arn,        config->external_id,
+                     config->sts_endpoint,  config->sse_customer_key};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
     *config = (struct config){0};

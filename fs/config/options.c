@@ -123,13 +123,21 @@ static int set_expected_bucket_owner(struct config *config, const char *value) {
 }
 
 /* Absolute, since the daemon leaves the folder that it was started in. */
-static int set_ca_bundle(struct config *config, const char *value) {
+static int read_path(const char *value, char **ret) {
     char *path = *value ? realpath(value, NULL) : NULL;
     if (!path)
         return -EINVAL;
-    free(config->ca_bundle);
-    config->ca_bundle = path;
+    free(*ret);
+    *ret = path;
     return 0;
+}
+
+static int set_ca_bundle(struct config *config, const char *value) {
+    return read_path(value, &config->ca_bundle);
+}
+
+static int set_sse_customer_key(struct config *config, const char *value) {
+    return read_path(value, &config->sse_customer_key);
 }
 
 static int set_timezone(struct config *config, const char *value) {
@@ -290,6 +298,8 @@ const struct option OPTIONS[] = {
      "account that the bucket must belong to", set_expected_bucket_owner},
     {"ca_bundle", "a file of certificates", "/etc/ssl/proxy.pem", "as AWS tools find it",
      "authorities to trust instead of this machine's", set_ca_bundle},
+    {"sse_customer_key", "a file with the key", "/etc/maciefs/sse-c.key", "none",
+     "key that the objects are encrypted with (SSE-C)", set_sse_customer_key},
     {"poll", "seconds from 0.1 to 3600", "5", "5", "pause between looks for new objects", set_poll},
     {"timezone", "UTC, a name such as Europe/Berlin, or an offset such as +02:00", "UTC", "UTC",
      "time zone that the stream names its hours in", set_timezone},
@@ -391,10 +401,17 @@ static int refuse_unknown(const char *name, struct fault *fault) {
     return fault_set(fault, -EINVAL, "unknown option \"%s\": see maciefs --help", name);
 }
 
+/* Who gives the key itself, not its file, shall not find it in a log. */
 static int refuse_value(const struct option *option, const char *value, struct fault *fault) {
-    return fault_set(fault, -EINVAL, "%s= takes %s, such as %s=%s (default %s), not \"%s\"",
+    bool secret = option->set == set_sse_customer_key;
+    const char *quote = secret ? "" : "\"";
+    return fault_set(fault, -EINVAL, "%s= takes %s, such as %s=%s (default %s), not %s%s%s",
                      option->name, option->takes, option->name, option->example, option->standard,
-                     value ? value : "");
+                     quote,
+                     secret  ? "what was given"
+                     : value ? value
+                             : "",
+                     quote);
 }
 
 static int take_own(struct config *config, const struct option *option, const char *value,

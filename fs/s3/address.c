@@ -1,7 +1,10 @@
 #include "address.h"
+#include "partition.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <maciefs/access_point.h>
 #include <maciefs/credentials.h>
 #include <maciefs/sigv4.h>
 #include <maciefs/uri.h>
@@ -24,6 +27,15 @@ static void endpoint_clear(struct endpoint *endpoint) {
     free(endpoint->host);
     free(endpoint->path);
 }
+
+/* A bucket, or the access point that stands for one. */
+struct place {
+    const char *bucket; /* or what stands before an access point's host */
+    bool is_point;
+    struct access_point point;
+    char label[sizeof "-" + sizeof((struct access_point *)0)->name +
+               sizeof((struct access_point *)0)->account];
+};
 
 /* The region that is known, or that of options, environment or profile, whichever is set first;
  * else the default. */
@@ -49,12 +61,6 @@ static int find_region(const struct config *config, const char *known, char **re
     return *ret ? 0 : fault_set(fault, -ENOMEM, "memory is exhausted");
 }
 
-/* It becomes part of a host's name and of the signature. */
-static bool is_region(const char *region) {
-    size_t len = strlen(region);
-    return len > 0 && len < 64 && strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
-}
-
 /* Virtual hosts need a name that DNS takes, and without dots, which TLS wildcards do not cover. */
 static bool is_host_label(const char *bucket) {
     size_t len = strlen(bucket);
@@ -62,7 +68,9 @@ static bool is_host_label(const char *bucket) {
            strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
 }
 
-static bool is_virtual(const struct config *config, bool own_endpoint) {
+static bool is_virtual(const struct config *config, const struct place *place, bool own_endpoint) {
+    if (place->is_point)
+        return true;
     if (config->addressing == CONFIG_AUTO)
         return !own_endpoint && is_host_label(config->bucket);
     return config->addressing == CONFIG_VIRTUAL;
@@ -86,26 +94,38 @@ static int find_switch(const struct config *config, const char *variable, const 
     return err == -ENOENT ? 0 : err;
 }
 
+static int find_switches(const struct config *config, bool *ret_fips, bool *ret_dual,
+                         struct fault *fault) {
+    int err = find_switch(config, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", ret_fips, fault);
+    return err ? err
+               : find_switch(config, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint",
+                             ret_dual, fault);
+}
+
 /* AWS's own, for the region. */
-static int aws_endpoint(const struct config *config, const char *region, struct endpoint *ret,
-                        struct fault *fault) {
-    const char *suffix = strncmp(region, "cn-", 3) == 0 ? ".cn" : "";
-    struct endpoint made = {.scheme = "https", .path = strdup("")};
+static int aws_endpoint(const struct config *config, const struct place *place, const char *region,
+                        struct endpoint *ret, struct fault *fault) {
+    const struct partition *partition = partition_of(region);
+    struct endpoint made = {.scheme = "https"};
     bool fips, dual;
-    int err = find_switch(config, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", &fips, fault);
-    if (!err)
-        err = find_switch(config, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", &dual,
-                          fault);
-    if (!err && asprintf(&made.host, "s3%s%s.%s.amazonaws.com%s", fips ? "-fips" : "",
-                         dual ? ".dualstack" : "", region, suffix) < 0)
-        made.host = NULL;
-    if (!err && (!made.host || !made.path))
-        err = fault_set(fault, -ENOMEM, "memory is exhausted");
+    int err = find_switches(config, &fips, &dual, fault);
     if (err)
+        return err;
+    if (fips && !partition->s3_fips)
+        return fault_set(fault, -EINVAL,
+                         "S3 has no FIPS endpoint in %s: unset AWS_USE_FIPS_ENDPOINT, or the "
+                         "profile's use_fips_endpoint",
+                         region);
+    made.path = strdup("");
+    if (asprintf(&made.host, "s3%s%s%s.%s.%s", place->is_point ? "-accesspoint" : "",
+                 fips ? "-fips" : "", dual ? ".dualstack" : "", region, partition->dns_suffix) < 0)
+        made.host = NULL;
+    if (!made.host || !made.path) {
         endpoint_clear(&made);
-    else
-        *ret = made;
-    return err;
+        return fault_set(fault, -ENOMEM, "memory is exhausted");
+    }
+    *ret = made;
+    return 0;
 }
 
 static bool has_part(CURLU *url, CURLUPart part) {
@@ -175,42 +195,56 @@ static int given_endpoint(const char *from, const char *text, struct endpoint *r
     return err;
 }
 
+static const char *endpoint_variable(const char **ret_from) {
+    static const char *const variables[] = {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"};
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        const char *value = getenv(variables[i]);
+        *ret_from = variables[i];
+        if (value && *value)
+            return value;
+    }
+    return NULL;
+}
+
+static int copy_endpoint(const char *text, char **ret, struct fault *fault) {
+    *ret = strdup(text);
+    return *ret ? 0 : fault_set(fault, -ENOMEM, "memory is exhausted");
+}
+
 /* Where an endpoint is named, other than AWS's: the option, variables, the profile. Returns 0 and
  * the text, to be freed, and who named it; -ENOENT where none does. */
 static int find_endpoint(const struct config *config, const char **ret_from, char **ret,
                          struct fault *fault) {
-    static const char *const variables[] = {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"};
-    const char *text = config->endpoint;
+    bool ignored;
     *ret_from = "endpoint";
-    for (size_t i = 0; i < 2 && !text; i++) {
-        const char *value = getenv(variables[i]);
-        *ret_from = variables[i];
-        text = value && *value ? value : NULL;
-    }
-    if (text) {
-        *ret = strdup(text);
-        return *ret ? 0 : fault_set(fault, -ENOMEM, "memory is exhausted");
-    }
+    if (config->endpoint)
+        return copy_endpoint(config->endpoint, ret, fault);
+    int err = find_switch(config, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+                          "ignore_configured_endpoint_urls", &ignored, fault);
+    if (err || ignored)
+        return err ? err : -ENOENT;
+    const char *text = endpoint_variable(ret_from);
+    if (text)
+        return copy_endpoint(text, ret, fault);
     *ret_from = "the profile's endpoint_url";
     return profile_setting(config->profile, "endpoint_url", ret, fault);
 }
 
 /* Puts the bucket before the host, or behind the path. */
-static int compose(const struct config *config, const struct endpoint *endpoint, bool own_endpoint,
+static int compose(const struct place *place, const struct endpoint *endpoint, bool in_host,
                    struct s3_address *address) {
-    bool in_host = is_virtual(config, own_endpoint);
     struct buf base;
     buf_init(&base, SIZE_MAX);
     int err = buf_append_str(&base, endpoint->path);
     if (!err && !in_host)
         err = buf_append_str(&base, "/");
     if (!err && !in_host)
-        err = uri_encode(&base, config->bucket, strlen(config->bucket), false);
+        err = uri_encode(&base, place->bucket, strlen(place->bucket), false);
     const char *text = err ? NULL : buf_str(&base);
     if (text)
         address->base = strdup(text);
     buf_free(&base);
-    if (asprintf(&address->host, "%s%s%s", in_host ? config->bucket : "", in_host ? "." : "",
+    if (asprintf(&address->host, "%s%s%s", in_host ? place->bucket : "", in_host ? "." : "",
                  endpoint->host) < 0)
         address->host = NULL;
     if (!address->host || !address->base)
@@ -235,8 +269,34 @@ static int check_bucket(const struct config *config, struct fault *fault) {
     return 0;
 }
 
-static int choose_endpoint(const struct config *config, const char *region, struct endpoint *ret,
-                           bool *ret_own, struct fault *fault) {
+static int check_point(const struct config *config, const struct access_point *point,
+                       struct fault *fault) {
+    const char *partition = partition_of(point->region)->name;
+    if (strcmp(point->partition, partition) != 0)
+        return fault_set(fault, -EINVAL, "%s cannot be: the region %s is in the partition %s",
+                         config->bucket, point->region, partition);
+    if (config->addressing == CONFIG_PATH)
+        return fault_set(fault, -EINVAL,
+                         "%s is always part of a host's name: leave out addressing=path",
+                         config->bucket);
+    return 0;
+}
+
+static int find_place(const struct config *config, struct place *ret, struct fault *fault) {
+    *ret = (struct place){.bucket = config->bucket, .is_point = access_point_is(config->bucket)};
+    if (!ret->is_point)
+        return check_bucket(config, fault);
+    int len = access_point_parse(config->bucket, &ret->point, fault);
+    if (len < 0)
+        return len;
+    snprintf(ret->label, sizeof ret->label, "%s-%s", ret->point.name, ret->point.account);
+    ret->bucket = ret->label;
+    return check_point(config, &ret->point, fault);
+}
+
+static int choose_endpoint(const struct config *config, const struct place *place,
+                           const char *region, struct endpoint *ret, bool *ret_own,
+                           struct fault *fault) {
     const char *from;
     char *text = NULL;
     int err = find_endpoint(config, &from, &text, fault);
@@ -244,7 +304,7 @@ static int choose_endpoint(const struct config *config, const char *region, stru
     if (!err)
         err = given_endpoint(from, text, ret, fault);
     else if (err == -ENOENT)
-        err = aws_endpoint(config, region, ret, fault);
+        err = aws_endpoint(config, place, region, ret, fault);
     free(text);
     return err;
 }
@@ -253,16 +313,21 @@ int s3_address_find(const struct config *config, const char *region, struct s3_a
                     struct fault *fault) {
     struct s3_address address = {0};
     struct endpoint endpoint = {0};
+    struct place place;
     bool own;
-    int err = check_bucket(config, fault);
+    int err = find_place(config, &place, fault);
+    /* An access point is nowhere else than its ARN says. */
     if (!err)
-        err = find_region(config, region, &address.region, &address.region_from, fault);
-    if (!err && !is_region(address.region))
+        err = find_region(config, place.is_point ? place.point.region : region, &address.region,
+                          &address.region_from, fault);
+    if (!err && place.is_point)
+        address.region_from = "the access point";
+    if (!err && !region_is_valid(address.region))
         err = fault_set(fault, -EINVAL, "region '%s' is no region: it is written as eu-west-1",
                         address.region);
     if (!err)
-        err = choose_endpoint(config, address.region, &endpoint, &own, fault);
-    if (!err && (err = compose(config, &endpoint, own, &address)))
+        err = choose_endpoint(config, &place, address.region, &endpoint, &own, fault);
+    if (!err && (err = compose(&place, &endpoint, is_virtual(config, &place, own), &address)))
         fault_set(fault, err, "memory is exhausted");
     endpoint_clear(&endpoint);
     if (err)
@@ -270,6 +335,28 @@ int s3_address_find(const struct config *config, const char *region, struct s3_a
     else
         *ret = address;
     return err;
+}
+
+static bool is_loopback(const char *host, size_t len) {
+    static const char name[] = "localhost";
+    static const size_t name_len = sizeof name - 1;
+    char text[INET_ADDRSTRLEN];
+    struct in_addr address;
+    if (len == strlen("[::1]") && memcmp(host, "[::1]", len) == 0)
+        return true;
+    if (len >= name_len && strncasecmp(host + len - name_len, name, name_len) == 0)
+        return len == name_len || host[len - name_len - 1] == '.';
+    if (len >= sizeof text)
+        return false;
+    memcpy(text, host, len);
+    text[len] = '\0';
+    return inet_pton(AF_INET, text, &address) == 1 && ntohl(address.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+bool s3_address_is_private(const struct s3_address *address) {
+    const char *host = address->host, *bracket = strchr(host, ']');
+    size_t len = bracket ? (size_t)(bracket + 1 - host) : strcspn(host, ":");
+    return strncmp(address->origin, "https:", 6) == 0 || is_loopback(host, len);
 }
 
 void s3_address_clear(struct s3_address *address) {

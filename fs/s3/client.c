@@ -11,9 +11,6 @@
 #define HOST_TIMEOUT_MS 2000 /* of what answers at once, or is not there */
 #define URL_MAX (32u << 10)  /* key, prefix and token encoded; of 1 KiB, 1 KiB and 8 KiB */
 
-/* Differences of clocks that S3 does not mind, and that its answers' travel may make. */
-#define CLOCK_SLACK_S 60
-
 /* Of one call: a few moves, a clock, and other credentials. */
 #define CORRECTIONS_MAX (S3_MOVES_MAX + 2)
 
@@ -30,7 +27,8 @@ struct attempt {
     struct target *target;
     int64_t clock_ahead;            /* by which it was dated */
     struct credentials credentials; /* that signed it; none where none did */
-    bool corrected;                 /* it is known how to ask instead: where, when, or as whom */
+    bool customer_key;              /* it carries one */
+    bool corrected; /* it is known how to ask instead: where, when, how or as whom */
     unsigned corrections;
     enum try_end end;
     unsigned retry_after_s;
@@ -38,11 +36,17 @@ struct attempt {
     int sink_err; /* the sink's own error */
 };
 
+/* A customer's key that goes without TLS to this machine does not take the way over a proxy. */
+static bool must_be_direct(const struct s3_client *client, const struct config *config) {
+    return config->sse_customer_key && strncmp(client->addresses[0].origin, "http:", 5) == 0;
+}
+
 static bool open_pools(struct s3_client *client, const struct config *config) {
     const struct http_options options = {.connections = config->connections,
                                          .connect_timeout_ms = CONNECT_TIMEOUT_MS,
                                          .stall_timeout_ms = STALL_TIMEOUT_MS,
-                                         .ca_bundle = client->ca_bundle};
+                                         .ca_bundle = client->ca_bundle,
+                                         .direct = must_be_direct(client, config)};
     const struct http_options aws = {.connections = 1,
                                      .connect_timeout_ms = CONNECT_TIMEOUT_MS,
                                      .stall_timeout_ms = STALL_TIMEOUT_MS,
@@ -56,6 +60,7 @@ static bool open_pools(struct s3_client *client, const struct config *config) {
     client->pool = http_pool_new(&options);
     client->network.aws = http_pool_new(&aws);
     client->network.host = http_pool_new(&host);
+    client->network.clock = &client->clock;
     return client->pool && client->network.aws && client->network.host;
 }
 
@@ -71,6 +76,18 @@ static int find_ca_bundle(const struct config *config, char **ret, struct fault 
     return err == -ENOENT ? 0 : err;
 }
 
+/* Whoever has the key can read the objects: it goes over no line that others may listen to. */
+static int find_customer_key(const struct config *config, const struct s3_address *address,
+                             struct customer_key *ret, struct fault *fault) {
+    if (!config->sse_customer_key)
+        return 0;
+    if (!s3_address_is_private(address))
+        return fault_set(fault, -EINVAL,
+                         "sse_customer_key= needs https: a key is not sent to %s as plain text",
+                         address->host);
+    return customer_key_read(config->sse_customer_key, ret, fault);
+}
+
 /* Who signs: the chain, or a role that it assumes. NULL without memory. */
 static struct credentials_provider *find_signer(const struct s3_client *client) {
     const struct config *config = client->config;
@@ -83,7 +100,8 @@ static struct credentials_provider *find_signer(const struct s3_client *client) 
         credentials_chain_new(config->profile, region, &client->network);
     if (!config->role_arn)
         return chain;
-    return credentials_cache_new(credentials_role_new(&role, chain, &client->network), NULL);
+    return credentials_cache_new(credentials_role_new(&role, chain, &client->network),
+                                 &client->clock);
 }
 
 int s3_client_open(struct s3_client *client, const struct config *config, struct fault *fault) {
@@ -94,6 +112,8 @@ int s3_client_open(struct s3_client *client, const struct config *config, struct
     retry_init(&client->retry);
     pthread_mutex_init(&client->move_lock, NULL);
     err = find_ca_bundle(config, &client->ca_bundle, fault);
+    if (!err)
+        err = find_customer_key(config, &client->addresses[0], &client->customer_key, fault);
     if (!err && !open_pools(client, config))
         err = fault_set(fault, -ENOMEM, "memory is exhausted");
     if (!err && !config->no_sign) {
@@ -123,6 +143,7 @@ void s3_client_close(struct s3_client *client) {
     http_pool_free(client->network.aws);
     http_pool_free(client->pool);
     free(client->ca_bundle);
+    customer_key_clear(&client->customer_key);
     retry_destroy(&client->retry);
     pthread_mutex_destroy(&client->move_lock);
     for (size_t i = 0; i <= S3_MOVES_MAX; i++)
@@ -170,9 +191,14 @@ static int get_credentials(struct s3_client *client, struct credentials *ret, st
 /* Makes the header lines of a try; of one that needs no credentials too. */
 static int make_headers(struct s3_client *client, struct attempt *attempt, struct s3_headers *ret,
                         struct fault *fault) {
-    attempt->clock_ahead = atomic_load(&client->clock_ahead);
     const struct config *config = client->config;
     const struct s3_address *address = attempt->target->address;
+    struct credentials *credentials = client->credentials ? &attempt->credentials : NULL;
+    int err = credentials ? get_credentials(client, credentials, fault) : 0;
+    if (err)
+        return err;
+    /* Dated only now: credentials may have taken a while, and told the time. */
+    attempt->clock_ahead = server_clock_ahead(&client->clock);
     const struct s3_get get = {.host = address->host,
                                .path = buf_str(&attempt->target->path),
                                .query = attempt->call->query,
@@ -180,11 +206,8 @@ static int make_headers(struct s3_client *client, struct attempt *attempt, struc
                                .if_match = attempt->call->if_match,
                                .requester_pays = config->requester_pays,
                                .expected_owner = config->expected_bucket_owner,
-                               .now = time(NULL) + (time_t)attempt->clock_ahead};
-    struct credentials *credentials = client->credentials ? &attempt->credentials : NULL;
-    int err = credentials ? get_credentials(client, credentials, fault) : 0;
-    if (err)
-        return err;
+                               .customer_key = attempt->customer_key ? &client->customer_key : NULL,
+                               .now = (time_t)server_clock_now(&client->clock)};
     err = s3_headers_make(&get, credentials, ret);
     return err ? fault_set(fault, err, "the request to %s cannot be made: %s", address->host,
                            strerrordesc_np(-err))
@@ -222,6 +245,11 @@ static bool move_locked(struct s3_client *client, const char *region) {
     struct s3_address found;
     if (moves == S3_MOVES_MAX || s3_address_find(client->config, region, &found, NULL) < 0)
         return false;
+    /* What is bound to its region is not elsewhere, whatever it is told. */
+    if (strcmp(found.region, region) != 0) {
+        s3_address_clear(&found);
+        return false;
+    }
     client->addresses[moves + 1] = found;
     atomic_store(&client->moves, moves + 1);
     return true;
@@ -240,25 +268,21 @@ static bool move(struct s3_client *client, const struct s3_address *from, const 
     return moved;
 }
 
-/* Dates requests by the server's clock. False where this one was; others may have been told first.
- */
-static bool set_clock(struct s3_client *client, const struct attempt *attempt, int64_t date) {
-    int64_t ahead = date - (int64_t)time(NULL);
-    int64_t change = ahead - attempt->clock_ahead;
-    atomic_store(&client->clock_ahead, ahead);
-    return change > CLOCK_SLACK_S || change < -CLOCK_SLACK_S;
-}
-
 /* Whether the answer says how to ask so that it is granted, which is then done. */
-static bool correct(struct s3_client *client, const struct attempt *attempt,
+static bool correct(struct s3_client *client, struct attempt *attempt,
                     const struct http_answer *answer) {
     char region[64];
+    /* Firehose encrypts with no such key: who does so afterwards has both kinds in a bucket. */
+    if (attempt->customer_key && s3_refusal_is_of_needless_key(answer)) {
+        attempt->customer_key = false;
+        return true;
+    }
     if (s3_refusal_moves(answer, region, sizeof region))
         return move(client, attempt->target->address, region);
     if (client->credentials && s3_refusal_is_of_credentials(answer))
         return credentials_renew(client->credentials, &attempt->credentials);
-    return answer->date && s3_refusal_is_of_clock(answer) &&
-           set_clock(client, attempt, answer->date);
+    return s3_refusal_is_of_clock(answer) &&
+           server_clock_follow(&client->clock, attempt->clock_ahead, answer->date);
 }
 
 static int judge(struct s3_client *client, struct attempt *attempt,
@@ -274,6 +298,7 @@ static int judge(struct s3_client *client, struct attempt *attempt,
     resource.expected_owner = client->config->expected_bucket_owner;
     resource.is_signed = client->credentials != NULL;
     resource.requester_pays = client->config->requester_pays;
+    resource.customer_key = attempt->customer_key;
     /* A server that says so of each answer does not lead us on for ever. */
     attempt->corrected = attempt->corrections < CORRECTIONS_MAX && correct(client, attempt, answer);
     attempt->corrections += attempt->corrected;
@@ -368,7 +393,9 @@ static int call_target(struct s3_client *client, struct attempt *attempt, struct
 
 int s3_client_call(struct s3_client *client, const struct s3_call *call, struct fault *fault) {
     struct target target = {0};
-    struct attempt attempt = {.call = call, .target = &target};
+    /* Listings are not encrypted, and take no key. */
+    bool has_key = client->config->sse_customer_key && call->resource.key;
+    struct attempt attempt = {.call = call, .target = &target, .customer_key = has_key};
     /* What failed tries say is only told when the last one fails too. */
     struct fault said = {0};
     int err = call_target(client, &attempt, &said);

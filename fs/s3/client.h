@@ -8,8 +8,10 @@
 #define MACIEFS_S3_CLIENT_H
 
 #include "address.h"
+#include "customer_key.h"
 #include "refusal.h"
 #include "retry.h"
+#include "server_clock.h"
 
 #include <maciefs/credentials.h>
 #include <maciefs/http.h>
@@ -24,8 +26,9 @@ struct s3_client {
     pthread_mutex_t move_lock;                     /* for who moves */
     struct s3_address addresses[S3_MOVES_MAX + 1]; /* kept, as calls under way use them */
     _Atomic unsigned moves;                        /* the last of them is the one to ask */
-    _Atomic int64_t clock_ahead; /* of the server against this machine, in seconds */
-    char *ca_bundle;             /* or NULL */
+    struct server_clock clock;                     /* by which requests are dated */
+    char *ca_bundle;                               /* or NULL */
+    struct customer_key customer_key; /* of the objects, where the configuration names one */
     struct http_pool *pool;
     struct retry retry;
     struct credentials_network network; /* of the credentials' providers */
@@ -45,7 +48,8 @@ struct s3_call {
     void *ctx;
 };
 
-/* Returns 0, or s3_address_find's errors. The configuration must outlive the client. */
+/* Returns 0, or s3_address_find's and customer_key_read's errors. The configuration must outlive
+ * the client. */
 int s3_client_open(struct s3_client *client, const struct config *config, struct fault *fault);
 
 /* The client of a source that s3_source_new made. */

@@ -9,6 +9,7 @@
 
 struct chain {
     struct credentials_provider base;
+    const struct server_clock *clock;                      /* for the caches */
     struct credentials_provider *providers[PROVIDERS_MAX]; /* in the order they are asked */
     size_t count;
 };
@@ -63,14 +64,16 @@ static void add(struct chain *chain, struct credentials_provider *provider) {
 }
 
 static void add_cached(struct chain *chain, struct credentials_provider *provider) {
-    add(chain, credentials_cache_new(provider, NULL));
+    add(chain, credentials_cache_new(provider, chain->clock));
 }
 
-static struct chain *chain_new(void) {
+static struct chain *chain_new(const struct credentials_network *network) {
     struct chain *chain = calloc(1, sizeof *chain);
-    if (chain)
-        chain->base = (struct credentials_provider){
-            .name = "the chain", .get = get, .reject = reject, .free = free_chain};
+    if (!chain)
+        return NULL;
+    chain->base = (struct credentials_provider){
+        .name = "the chain", .get = get, .reject = reject, .free = free_chain};
+    chain->clock = network ? network->clock : NULL;
     return chain;
 }
 
@@ -87,7 +90,7 @@ static struct credentials_provider *finish(struct chain *chain) {
 
 struct credentials_provider *credentials_own_new(const char *profile,
                                                  const struct credentials_network *network) {
-    struct chain *chain = chain_new();
+    struct chain *chain = chain_new(network);
     if (!chain)
         return NULL;
     add(chain, credentials_sso_new(profile, network));
@@ -100,7 +103,7 @@ struct credentials_provider *credentials_chain_new(const char *profile, const ch
                                                    const struct credentials_network *network) {
     const struct credentials_sources sources = {.container = credentials_container_new,
                                                 .metadata = credentials_metadata_new};
-    struct chain *chain = chain_new();
+    struct chain *chain = chain_new(network);
     if (!chain)
         return NULL;
     if (!profile)

@@ -1,9 +1,10 @@
+#include "server_clock.h"
+
 #include <maciefs/credentials.h>
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define REFRESH_BEFORE_S 300 /* ahead of their end */
 #define REFRESH_AGAIN_S 30   /* after one that failed */
@@ -11,7 +12,7 @@
 struct cache {
     struct credentials_provider base;
     struct credentials_provider *provider;
-    int64_t (*now)(void);
+    const struct server_clock *clock;
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t refreshed;
     bool refreshing;
@@ -24,8 +25,8 @@ struct cache {
     int64_t reject_at;       /* not before that is the provider asked again for that reason */
 };
 
-static int64_t system_now(void) {
-    return (int64_t)time(NULL);
+static int64_t clock_of(const struct cache *cache) {
+    return server_clock_now(cache->clock);
 }
 
 /* Those that never expire are asked for again like others that near their end: they may change. */
@@ -66,9 +67,9 @@ static void refresh(struct cache *cache) {
     cache->failed = err;
     cache->why = why;
     if (err)
-        cache->ask_at = cache->now() + REFRESH_AGAIN_S;
+        cache->ask_at = clock_of(cache) + REFRESH_AGAIN_S;
     else
-        keep(cache, &found, cache->now());
+        keep(cache, &found, clock_of(cache));
     pthread_cond_broadcast(&cache->refreshed);
 }
 
@@ -76,21 +77,24 @@ static void refresh(struct cache *cache) {
  * has nothing to go on with, waits for that. */
 static void freshen(struct cache *cache) {
     unsigned rounds = cache->rounds;
-    while (cache->refreshing && !has_valid(cache, cache->now()))
+    while (cache->refreshing && !has_valid(cache, clock_of(cache)))
         pthread_cond_wait(&cache->refreshed, &cache->lock);
-    if (rounds == cache->rounds && !cache->refreshing && is_due(cache, cache->now()))
+    if (rounds == cache->rounds && !cache->refreshing && is_due(cache, clock_of(cache)))
         refresh(cache);
 }
 
 static int get_locked(struct cache *cache, struct credentials *ret, struct fault *fault) {
     freshen(cache);
-    if (has_valid(cache, cache->now()))
+    if (has_valid(cache, clock_of(cache)))
         return credentials_copy(&cache->kept, ret) < 0
                    ? fault_set(fault, -ENOMEM, "no memory for credentials")
                    : 0;
     if (!cache->failed)
-        return fault_set(fault, -EACCES, "the AWS credentials from %s have expired already",
-                         cache->base.name);
+        return fault_set(
+            fault, -EACCES,
+            "the AWS credentials from %s have expired already: check what gives them, and "
+            "this machine's clock (timedatectl set-ntp true)",
+            cache->base.name);
     if (fault)
         *fault = cache->why;
     return cache->failed;
@@ -109,7 +113,7 @@ static int get(struct credentials_provider *base, struct credentials *ret, struc
 static void reject(struct credentials_provider *base, const struct credentials *refused) {
     struct cache *cache = (struct cache *)base;
     pthread_mutex_lock(&cache->lock);
-    int64_t now = cache->now();
+    int64_t now = clock_of(cache);
     if (has_valid(cache, now) && now >= cache->reject_at &&
         credentials_are_same(&cache->kept, refused)) {
         cache->rejected = true;
@@ -128,7 +132,7 @@ static void free_cache(struct credentials_provider *base) {
 }
 
 struct credentials_provider *credentials_cache_new(struct credentials_provider *provider,
-                                                   int64_t (*now)(void)) {
+                                                   const struct server_clock *clock) {
     struct cache *cache = provider ? calloc(1, sizeof *cache) : NULL;
     if (!cache) {
         credentials_provider_free(provider);
@@ -137,7 +141,7 @@ struct credentials_provider *credentials_cache_new(struct credentials_provider *
     cache->base = (struct credentials_provider){
         .name = provider->name, .get = get, .reject = reject, .free = free_cache};
     cache->provider = provider;
-    cache->now = now ? now : system_now;
+    cache->clock = clock;
     pthread_mutex_init(&cache->lock, NULL);
     pthread_cond_init(&cache->refreshed, NULL);
     return &cache->base;

@@ -1,4 +1,5 @@
 #include "credentials_json.h"
+#include "server_clock.h"
 #include "token_file.h"
 
 #include <curl/curl.h>
@@ -119,9 +120,11 @@ static int ask(const struct container *container, const char *url, const struct 
                struct credentials *ret, struct fault *fault) {
     const char *headers[2] = {line->len ? (const char *)line->at : NULL};
     struct http_answer answer = {0};
+    struct server_clock *clock = container->network->clock;
     struct buf body;
     buf_init_secret(&body, CREDENTIALS_JSON_MAX);
     int err = http_get(container->network->host, url, headers, buf_sink, &body, &answer, fault);
+    server_clock_follow(clock, server_clock_ahead(clock), answer.date);
     if (!err)
         err = read_answer(&answer, &body, ret, fault);
     buf_free(&answer.error_body);

@@ -1,4 +1,5 @@
 #include "credentials_json.h"
+#include "server_clock.h"
 
 #include <errno.h>
 #include <maciefs/uri.h>
@@ -58,10 +59,12 @@ static int ask(const struct visit *visit, const char *method, const char *path, 
     const char *headers[2] = {line};
     char url[2 * URL_MAX];
     struct http_answer answer = {0};
+    struct server_clock *clock = visit->metadata->network->clock;
     snprintf(url, sizeof url, "%s%s", visit->endpoint, path);
     const struct http_request request = {.method = method, .url = url, .headers = headers};
     int err = http_send(visit->metadata->network->host, &request, buf_sink, ret, &answer, fault);
     buf_free(&answer.error_body);
+    server_clock_follow(clock, server_clock_ahead(clock), answer.date);
     if (err || answer.status / 100 == 2)
         return err;
     if (answer.status == 404)

@@ -6,18 +6,26 @@
 
 /* The headers that are sent and signed, host and those of x-amz-…; all that are must be signed. */
 struct named {
-    struct sigv4_header at[3];
+    struct sigv4_header at[6];
     size_t count;
 };
 
+static void name(struct named *named, const char *header, const char *value) {
+    named->at[named->count++] = (struct sigv4_header){header, value};
+}
+
 static void name_headers(const struct s3_get *get, struct named *ret) {
     ret->count = 0;
-    ret->at[ret->count++] = (struct sigv4_header){"host", get->host};
+    name(ret, "host", get->host);
     if (get->requester_pays)
-        ret->at[ret->count++] = (struct sigv4_header){"x-amz-request-payer", "requester"};
+        name(ret, "x-amz-request-payer", "requester");
     if (get->expected_owner)
-        ret->at[ret->count++] =
-            (struct sigv4_header){"x-amz-expected-bucket-owner", get->expected_owner};
+        name(ret, "x-amz-expected-bucket-owner", get->expected_owner);
+    if (get->customer_key) {
+        name(ret, "x-amz-server-side-encryption-customer-algorithm", "AES256");
+        name(ret, "x-amz-server-side-encryption-customer-key", get->customer_key->key);
+        name(ret, "x-amz-server-side-encryption-customer-key-md5", get->customer_key->md5);
+    }
 }
 
 static int add(struct s3_headers *headers, struct buf *line) {
@@ -32,8 +40,11 @@ static int add(struct s3_headers *headers, struct buf *line) {
 static int add_own(struct s3_headers *headers, const char *name, const char *before,
                    const char *value, const char *after) {
     struct buf *line = &headers->own[headers->own_count++];
-    buf_init(line, LINE_MAX_LEN);
-    int err = buf_printf(line, "%s: %s%s%s", name, before, value, after);
+    buf_init_secret(line, LINE_MAX_LEN);
+    const char *const parts[] = {name, ": ", before, value, after};
+    int err = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && !err; i++)
+        err = buf_append_str(line, parts[i]);
     return err ? err : add(headers, line);
 }
 
@@ -78,7 +89,7 @@ int s3_headers_make(const struct s3_get *get, const struct credentials *credenti
 
 void s3_headers_free(struct s3_headers *headers) {
     for (size_t i = 0; i < headers->own_count; i++)
-        buf_free(&headers->own[i]);
+        buf_free_secret(&headers->own[i]);
     sigv4_free(&headers->signature);
     *headers = (struct s3_headers){0};
 }

@@ -4,6 +4,8 @@
 #ifndef MACIEFS_S3_HEADERS_H
 #define MACIEFS_S3_HEADERS_H
 
+#include "customer_key.h"
+
 #include <maciefs/sigv4.h>
 
 #define S3_HEADERS_MAX 12
@@ -16,14 +18,15 @@ struct s3_get {
     const char *region;
     const char *if_match; /* an ETag; "" for none */
     bool requester_pays;
-    const char *expected_owner; /* an account; NULL for any */
+    const char *expected_owner;              /* an account; NULL for any */
+    const struct customer_key *customer_key; /* NULL for none */
     time_t now;
 };
 
 struct s3_headers {
     const char *lines[S3_HEADERS_MAX + 1]; /* NULL-terminated */
     size_t count;
-    struct buf own[4]; /* the memory of those that are not the signature's */
+    struct buf own[S3_HEADERS_MAX]; /* the memory of those that are not the signature's */
     size_t own_count;
     struct sigv4_signed signature;
 };

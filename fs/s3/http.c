@@ -1,8 +1,11 @@
+#include "proxy.h"
+
 #include <maciefs/http.h>
 #include <maciefs/secret.h>
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -39,6 +42,8 @@ struct exchange {
     int err;          /* why a callback ended it; 0 where none did */
     int64_t moved_ms; /* when something last came */
     char host[300];   /* "host:port", for faults */
+    struct proxy proxy;
+    bool to_proxy; /* it was connected to, as far as its port tells */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -49,9 +54,7 @@ static const struct cause {
     const char *sentence;
 } causes[] = {
     {CURLE_COULDNT_RESOLVE_HOST, -ENETDOWN,
-     "has no address: check the endpoint's name, and this machine's DNS"},
-    {CURLE_COULDNT_RESOLVE_PROXY, -ENETDOWN,
-     "is behind a proxy that has no address: check https_proxy"},
+     "has no address: check the name of the endpoint, or the region, and this machine's DNS"},
     {CURLE_COULDNT_CONNECT, -ENETDOWN,
      "takes no connection: check the endpoint's host and port, and the network"},
     {CURLE_OPERATION_TIMEDOUT, -ENETDOWN,
@@ -59,10 +62,12 @@ static const struct cause {
     {CURLE_SSL_CONNECT_ERROR, -ENETDOWN,
      "does not agree on TLS: check whether its port speaks https"},
     {CURLE_PEER_FAILED_VERIFICATION, -EPROTO,
-     "has a certificate that cannot be trusted: check the endpoint's name, and that this machine "
-     "has its authority's certificate"},
+     "has a certificate that cannot be trusted: check the endpoint's name, this machine's clock, "
+     "and "
+     "that it has its authority's certificate, or name that with ca_bundle="},
     {CURLE_SSL_CACERT_BADFILE, -EPROTO,
-     "cannot be verified: this machine's certificates (package ca-certificates) cannot be read"},
+     "cannot be verified: the certificates to trust cannot be read: check ca_bundle=, "
+     "AWS_CA_BUNDLE, or the package ca-certificates"},
     {CURLE_URL_MALFORMAT, -EPROTO, "stands in a URL that is malformed"},
     {CURLE_UNSUPPORTED_PROTOCOL, -EPROTO, "does not speak HTTP: check the endpoint"},
     {CURLE_WEIRD_SERVER_REPLY, -EPROTO, "does not speak HTTP: check the endpoint"},
@@ -73,6 +78,17 @@ static const struct cause {
     {CURLE_PARTIAL_FILE, -ECONNRESET, "cut its answer short"},
 };
 static const struct cause other_cause = {CURLE_OK, -EPROTO, "failed"};
+
+/* The same of a proxy; the sentence says what it does. */
+static const struct cause proxy_causes[] = {
+    {CURLE_COULDNT_RESOLVE_PROXY, -ENETDOWN,
+     "has no address: check its name, and this machine's DNS"},
+    {CURLE_COULDNT_CONNECT, -ENETDOWN,
+     "takes no connection: check its host and port, and the network"},
+    {CURLE_OPERATION_TIMEDOUT, -ENETDOWN,
+     "does not answer in time: check its host and port, and whether it reaches that server"},
+    {CURLE_PROXY, -EPROTO, "lets nothing through: check what kind of proxy it is"},
+};
 
 static const struct {
     CURLoption option;
@@ -86,6 +102,8 @@ static const struct {
     /* A name look-up that hangs is left behind rather than waited for. */
     {CURLOPT_QUICK_EXIT, 1},
     {CURLOPT_NOPROGRESS, 0},
+    /* A proxy's answer to CONNECT is none of the server's. */
+    {CURLOPT_SUPPRESS_CONNECT_HEADERS, 1},
     {CURLOPT_TCP_KEEPALIVE, 1},
     {CURLOPT_TCP_KEEPIDLE, 30},
     {CURLOPT_TCP_KEEPINTVL, 10},
@@ -193,6 +211,16 @@ static CURLcode clear_what_was_read(CURL *curl, void *context, void *ctx) {
     return CURLE_OK;
 }
 
+/* Opens what libcurl would; where it leads tells who it is that cannot be reached. */
+static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *to) {
+    (void)purpose;
+    struct exchange *x = ctx;
+    /* The ports of both families stand at the same place. */
+    unsigned port = ntohs(((const struct sockaddr_in *)&to->addr)->sin_port);
+    x->to_proxy |= x->proxy.url && port == x->proxy.port;
+    return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
 /* What all exchanges of a handle have in common. */
 static CURLcode set_up(CURL *curl, const struct http_options *options) {
     for (size_t i = 0; i < sizeof fixed_options / sizeof *fixed_options; i++) {
@@ -204,15 +232,16 @@ static CURLcode set_up(CURL *curl, const struct http_options *options) {
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     CURLcode rc = curl_easy_setopt(curl, CURLOPT_USERAGENT, "maciefs/" MACIEFS_VERSION);
     if (rc == CURLE_OK && options->ca_bundle)
         rc = curl_easy_setopt(curl, CURLOPT_CAINFO, options->ca_bundle);
+    if (rc == CURLE_OK && options->ca_bundle)
+        rc = curl_easy_setopt(curl, CURLOPT_PROXY_CAINFO, options->ca_bundle);
     /* Where libcurl has another TLS than OpenSSL it says no, and the memory is that one's affair.
      */
     if (rc == CURLE_OK && options->forgetful)
         (void)curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, clear_what_was_read);
-    if (rc == CURLE_OK && options->direct)
-        rc = curl_easy_setopt(curl, CURLOPT_PROXY, "");
     if (rc == CURLE_OK)
         rc = curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     return rc;
@@ -236,17 +265,27 @@ static void set_method(CURL *curl, const struct http_request *request) {
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, post ? NULL : request->method);
 }
 
-/* Points a handle at an exchange. */
+/* Points a handle at the exchange's server, and the way there. */
+static CURLcode set_server(struct exchange *x, const char *url) {
+    CURL *curl = x->curl;
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, x->error);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, x);
+    curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, x);
+    curl_easy_setopt(curl, CURLOPT_PROXYPORT, (long)x->proxy.port);
+    /* An empty one is none, whatever libcurl finds in the environment. */
+    CURLcode rc = curl_easy_setopt(curl, CURLOPT_PROXY, x->proxy.url ? x->proxy.url : "");
+    x->moved_ms = now_ms();
+    return rc == CURLE_OK ? curl_easy_setopt(curl, CURLOPT_URL, url) : rc;
+}
+
 static CURLcode set_exchange(struct exchange *x, const struct http_request *request,
                              struct curl_slist *lines) {
     CURL *curl = x->curl;
     set_method(curl, request);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, x->error);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, x);
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, x);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, x);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, lines);
-    return curl_easy_setopt(curl, CURLOPT_URL, request->url);
+    return set_server(x, request->url);
 }
 
 /* What is gone after the exchange, and libcurl might touch when it closes the connection. */
@@ -378,11 +417,52 @@ static void read_answer(struct exchange *x, struct http_answer *ret) {
     copy_value(region, strlen(region), ret->bucket_region, sizeof ret->bucket_region);
 }
 
-static const struct cause *find_cause(CURLcode code) {
-    for (size_t i = 0; i < sizeof causes / sizeof *causes; i++)
-        if (causes[i].code == code)
-            return &causes[i];
-    return &other_cause;
+static const struct cause *find_cause(const struct cause *among, size_t count, CURLcode code) {
+    for (size_t i = 0; i < count; i++)
+        if (among[i].code == code)
+            return &among[i];
+    return NULL;
+}
+
+static int explain_proxy(const struct exchange *x, int err, const char *does, struct fault *fault) {
+    return fault_set(fault, err, "%s is asked through the proxy %s (%s), which %s", x->host,
+                     x->proxy.name, x->proxy.variable, does);
+}
+
+/* What a proxy answers that lets a request not through. */
+static int explain_proxy_status(const struct exchange *x, long status, struct fault *fault) {
+    char does[200];
+    if (status == 407)
+        return explain_proxy(x, -EPROTO,
+                             x->proxy.has_user
+                                 ? "refuses the user or the password that the variable holds: "
+                                   "check both (special characters are written as %XX)"
+                                 : "wants a user and a password: write them into the variable, as "
+                                   "http://USER:PASSWORD@HOST:PORT",
+                             fault);
+    bool passes = status >= 500;
+    snprintf(does, sizeof does,
+             passes
+                 ? "cannot reach it (status %ld): check the endpoint's name, and the proxy's own "
+                   "network"
+                 : "does not let requests through to it (status %ld): have it allow that host, "
+                   "or name the host in NO_PROXY",
+             status);
+    return explain_proxy(x, passes ? -ENETDOWN : -EPROTO, does, fault);
+}
+
+/* Where it is the proxy that failed. Returns 0 where it is not. */
+static int explain_by_proxy(const struct exchange *x, CURLcode rc, struct fault *fault) {
+    const struct cause *cause =
+        find_cause(proxy_causes, sizeof proxy_causes / sizeof *proxy_causes, rc);
+    long status = 0;
+    curl_easy_getinfo(x->curl, CURLINFO_HTTP_CONNECTCODE, &status);
+    if (status >= 300)
+        return explain_proxy_status(x, status, fault);
+    bool proxy_alone = rc == CURLE_COULDNT_RESOLVE_PROXY || rc == CURLE_PROXY;
+    return cause && (x->to_proxy || proxy_alone)
+               ? explain_proxy(x, cause->err, cause->sentence, fault)
+               : 0;
 }
 
 /* Why libcurl did not bring a whole answer. */
@@ -398,15 +478,18 @@ static int explain(const struct exchange *x, CURLcode rc, struct fault *fault) {
         return fault_set(fault, x->begun ? -ETIMEDOUT : -ENETDOWN,
                          "%s fell silent: nothing came for %u ms", x->host,
                          x->pool->options.stall_timeout_ms);
-    const struct cause *cause = find_cause(rc);
+    int err = explain_by_proxy(x, rc, fault);
+    if (err)
+        return err;
+    const struct cause *cause = find_cause(causes, sizeof causes / sizeof *causes, rc);
     const char *detail = x->error[0] ? x->error : curl_easy_strerror(rc);
+    cause = cause ? cause : &other_cause;
     return fault_set(fault, cause->err, "%s %s (%s)", x->host, cause->sentence, detail);
 }
 
 static int perform(struct exchange *x, const struct http_request *request, struct curl_slist *lines,
                    struct http_answer *ret, struct fault *fault) {
     CURLcode rc = set_exchange(x, request, lines);
-    x->moved_ms = now_ms();
     if (rc == CURLE_OK)
         rc = curl_easy_perform(x->curl);
     unset_exchange(x->curl);
@@ -414,6 +497,9 @@ static int perform(struct exchange *x, const struct http_request *request, struc
         return explain(x, rc, fault);
     struct http_answer answer;
     read_answer(x, &answer);
+    /* Only proxies answer so. */
+    if (answer.status == 407 && x->proxy.url)
+        return explain_proxy_status(x, answer.status, fault);
     if (answer.status < 200 || answer.status > 599)
         return fault_set(fault, -EPROTO, "%s answers with status %d, which HTTP does not have",
                          x->host, answer.status);
@@ -421,14 +507,22 @@ static int perform(struct exchange *x, const struct http_request *request, struc
     return 0;
 }
 
+/* Names the server, and finds the way to it. */
+static int aim(struct exchange *x, const char *url, struct fault *fault) {
+    name_host(x, url);
+    return x->pool->options.direct ? 0 : proxy_find(url, &x->proxy, fault);
+}
+
 int http_send(struct http_pool *pool, const struct http_request *request, bytes_sink sink,
               void *ctx, struct http_answer *ret, struct fault *fault) {
     struct exchange x = {.pool = pool, .sink = sink, .ctx = ctx};
     /* It may quote what was signed, a session token among that. */
     buf_init_secret(&x.error_body, ERROR_BODY_MAX);
-    name_host(&x, request->url);
     struct curl_slist *lines;
-    int err = header_lines(request->headers, &lines);
+    int err = aim(&x, request->url, fault);
+    if (err)
+        return err;
+    err = header_lines(request->headers, &lines);
     if (err)
         return fault_set(fault, err, "%s cannot be asked: memory is exhausted", x.host);
     err = borrow(pool, &x.curl);
@@ -489,20 +583,21 @@ static void read_reach(CURL *curl, CURLcode rc, struct http_reach *ret) {
 
 int http_reach(struct http_pool *pool, const char *url, struct http_reach *ret,
                struct fault *fault) {
-    struct exchange x = {.pool = pool, .curl = handle_new(&pool->options), .moved_ms = now_ms()};
-    name_host(&x, url);
+    struct exchange x = {.pool = pool};
     *ret = (struct http_reach){0};
+    int err = aim(&x, url, fault);
+    if (err)
+        return err;
+    x.curl = handle_new(&pool->options);
     if (!x.curl)
         return fault_set(fault, -ENOMEM, "%s cannot be asked: memory is exhausted", x.host);
-    curl_easy_setopt(x.curl, CURLOPT_ERRORBUFFER, x.error);
-    curl_easy_setopt(x.curl, CURLOPT_XFERINFODATA, &x);
     curl_easy_setopt(x.curl, CURLOPT_CERTINFO, 1L);
     curl_easy_setopt(x.curl, CURLOPT_CONNECT_ONLY, 1L);
-    CURLcode rc = curl_easy_setopt(x.curl, CURLOPT_URL, url);
+    CURLcode rc = set_server(&x, url);
     if (rc == CURLE_OK)
         rc = curl_easy_perform(x.curl);
     read_reach(x.curl, rc, ret);
-    int err = rc == CURLE_OK ? 0 : explain(&x, rc, fault);
+    err = rc == CURLE_OK ? 0 : explain(&x, rc, fault);
     curl_easy_cleanup(x.curl);
     return err;
 }

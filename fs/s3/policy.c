@@ -1,4 +1,5 @@
 #include "address.h"
+#include "partition.h"
 #include "refusal.h"
 
 #include <cjson/cJSON.h>
@@ -41,7 +42,7 @@ static int find_kms_key(const char *sentence, const char *region, struct buf *ou
     const char *key = sentence + strlen(S3_KMS_DENIED);
     if (strncmp(key, "arn:", 4) == 0)
         return buf_append(out, key, strcspn(key, " ,"));
-    return buf_printf(out, "arn:%s:kms:%s:*:key/*", s3_partition(region), region);
+    return buf_printf(out, "arn:%s:kms:%s:*:key/*", partition_of(region)->name, region);
 }
 
 static int grant_init(struct grant *grant, const struct config *config, const char *region,

@@ -1,6 +1,8 @@
 #include "refusal.h"
+#include "partition.h"
 
 #include <errno.h>
+#include <maciefs/access_point.h>
 #include <maciefs/s3.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,8 +14,8 @@
  * {action}, {resource} (as policies name it), {bucket}, {key}, {mine} (the region asked), {region}
  * (the bucket's own), {answer} (status and code), {said} (the server's message, in brackets),
  * {who} (whom the message says that it denies), {kms_key} (the key that it names), {class} (where
- * an object is archived, in brackets), {owner} and {payer} (what else may be wrong, where the mount
- * leaves that open) are filled in.
+ * an object is archived, in brackets), {owner}, {payer} and {customer_key} (what else may be wrong,
+ * where the mount leaves that open) are filled in.
  */
 #define WRONG_REGION "the bucket {bucket} is in {region}: mount it with -o region={region}"
 #define UNKNOWN_REGION                                                                             \
@@ -71,7 +73,7 @@ static const struct refusal {
      DENIED "the bucket's policy does not allow it: its owner must allow it there{said}", NULL},
     {"AccessDenied", NULL, -EACCES,
      DENIED "allow it in the policy of the credentials' user or role, and in the "
-            "bucket's{owner}{payer}{said}",
+            "bucket's{owner}{payer}{customer_key}{said}",
      NULL},
     {"AllAccessDisabled", NULL, -EACCES,
      "S3 has disabled all access to {bucket}: its owner must ask AWS why", NULL},
@@ -115,10 +117,6 @@ static const struct refusal {
      NULL},
     {"KMS.NotFoundException", NULL, -EACCES,
      KMS_OBJECT ", which is not there any more: without it nobody can read the object{said}", NULL},
-    {"InvalidRequest", "stored using a form of Server Side Encryption", -EACCES,
-     "the object {key} in {bucket} is encrypted with a key that S3 does not keep (SSE-C): give "
-     "this key with -o sse_customer_key=",
-     NULL},
     {"InvalidArgument", "must be made over a secure connection", -EACCES,
      "S3 decrypts the object {key} in {bucket} with KMS over https alone: give -o endpoint= one "
      "that begins so",
@@ -129,6 +127,17 @@ static const struct refusal {
     {"AuthorizationHeaderMalformed", NULL, -EINVAL, WRONG_REGION, UNKNOWN_REGION},
     {"IllegalLocationConstraintException", NULL, -EINVAL, WRONG_REGION, UNKNOWN_REGION},
     {"SlowDown", NULL, -ENETDOWN, "S3 asks to slow down, again and again ({answer}){said}", NULL},
+    {"NoSuchAccessPoint", NULL, -ENOENT,
+     "there is no access point {bucket}: check its name, region and account", NULL},
+    /* These two are told by more than the code. */
+    {"CustomerKeyMissing", NULL, -EACCES,
+     "the object {key} in {bucket} is encrypted with a customer's key (SSE-C): give the file that "
+     "holds it with -o sse_customer_key=",
+     NULL},
+    {"CustomerKeyWrong", NULL, -EACCES,
+     "the object {key} in {bucket} is encrypted with another key than that of -o "
+     "sse_customer_key=: give the file that holds its own",
+     NULL},
 };
 
 /* Without a signature there is no user whose policy could allow it. */
@@ -218,6 +227,32 @@ bool s3_refusal_is_of_credentials(const struct http_answer *answer) {
     return is_among(error.code, codes, sizeof codes / sizeof *codes);
 }
 
+/* Of requests that are invalid only the message tells why (AWS's, and that of Ceph). */
+static bool is_invalid_for(const struct s3_error *error, const char *why) {
+    static const char *const codes[] = {"InvalidRequest", "InvalidArgument"};
+    return is_among(error->code, codes, sizeof codes / sizeof *codes) &&
+           strstr(error->message, why);
+}
+
+bool s3_refusal_is_of_needless_key(const struct http_answer *answer) {
+    struct s3_error error;
+    parse_error(answer, &error);
+    return is_invalid_for(&error, "encryption parameters are not applicable");
+}
+
+/* The code by which a refusal is known here. */
+static const char *code_of(const struct http_answer *answer, const struct s3_error *error,
+                           const struct s3_resource *resource) {
+    const char *code =
+        error->code[0] ? error->code : code_of_status(answer->status, resource->key != NULL);
+    if (resource->customer_key && is_invalid_for(error, "hash of the key did not match"))
+        return "CustomerKeyWrong";
+    if (resource->key && !resource->customer_key &&
+        is_invalid_for(error, "Server Side Encryption") && !strstr(error->message, "KMS"))
+        return "CustomerKeyMissing";
+    return code;
+}
+
 static const struct refusal *find_refusal(const char *code, const char *message, int status) {
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
         const struct refusal *refusal = &refusals[i];
@@ -230,16 +265,10 @@ static const struct refusal *find_refusal(const char *code, const char *message,
     return is_status_passing(status) ? &unavailable : &other;
 }
 
-const char *s3_partition(const char *region) {
-    if (strncmp(region, "cn-", 3) == 0)
-        return "aws-cn";
-    return strncmp(region, "us-gov-", 7) == 0 ? "aws-us-gov" : "aws";
-}
-
 int s3_resource_arn(const char *region, const char *bucket, const char *key, struct buf *out) {
-    bool named_so = strncmp(bucket, "arn:", 4) == 0;
+    bool named_so = access_point_is(bucket);
     const char *in_it = named_so ? "/object/" : "/";
-    int err = named_so ? 0 : buf_printf(out, "arn:%s:s3:::", s3_partition(region));
+    int err = named_so ? 0 : buf_printf(out, "arn:%s:s3:::", partition_of(region)->name);
     return err ? err : buf_printf(out, "%s%s%s", bucket, key ? in_it : "", key ? key : "");
 }
 
@@ -276,7 +305,7 @@ struct phrases {
     char kms_key[ARN_SIZE];
     char class[80];
     char owner[128];
-    const char *payer;
+    const char *payer, *customer_key;
     struct buf arn;
 };
 
@@ -309,7 +338,8 @@ static void tell_class(const struct s3_error *error, char *ret, size_t size) {
              any ? ")" : "");
 }
 
-/* What else is answered by a plain denial: a bucket of another owner, and nobody named who pays. */
+/* What else is answered by a plain denial: a bucket of another owner, nobody named who pays, and a
+ * customer's key that is not the object's. */
 static void tell_doubts(const struct s3_resource *resource, struct phrases *ret) {
     const char *owner = resource->expected_owner;
     snprintf(ret->owner, sizeof ret->owner, "%s%s%s", owner ? "; if account " : "",
@@ -318,6 +348,10 @@ static void tell_doubts(const struct s3_resource *resource, struct phrases *ret)
     ret->payer = resource->requester_pays
                      ? ""
                      : "; if the bucket has requesters pay, mount with -o requester_pays";
+    ret->customer_key =
+        resource->customer_key
+            ? "; check that -o sse_customer_key= has the key that it is encrypted with"
+            : "";
 }
 
 static int find_phrases(const struct s3_error *error, const char *code, int status,
@@ -338,13 +372,21 @@ static int find_phrases(const struct s3_error *error, const char *code, int stat
 static void tell(const struct refusal *refusal, const struct phrases *phrases,
                  const struct s3_resource *resource, const char *region, struct fault *fault) {
     const struct word words[] = {
-        {"action", resource->action}, {"resource", (const char *)phrases->arn.at},
-        {"bucket", resource->bucket}, {"key", resource->key ? resource->key : ""},
-        {"mine", resource->region},   {"region", region},
-        {"answer", phrases->told},    {"said", phrases->said},
-        {"who", phrases->who},        {"kms_key", phrases->kms_key},
-        {"class", phrases->class},    {"owner", phrases->owner},
-        {"payer", phrases->payer},    {NULL, NULL},
+        {"action", resource->action},
+        {"resource", (const char *)phrases->arn.at},
+        {"bucket", resource->bucket},
+        {"key", resource->key ? resource->key : ""},
+        {"mine", resource->region},
+        {"region", region},
+        {"answer", phrases->told},
+        {"said", phrases->said},
+        {"who", phrases->who},
+        {"kms_key", phrases->kms_key},
+        {"class", phrases->class},
+        {"owner", phrases->owner},
+        {"payer", phrases->payer},
+        {"customer_key", phrases->customer_key},
+        {NULL, NULL},
     };
     bool placeless = region[0] == '\0' && refusal->without_region;
     struct buf text;
@@ -360,13 +402,14 @@ int s3_refusal_explain(const struct http_answer *answer, const struct s3_resourc
     struct s3_error error;
     struct phrases phrases;
     parse_error(answer, &error);
-    const char *code =
+    const char *told =
         error.code[0] ? error.code : code_of_status(answer->status, resource->key != NULL);
+    const char *code = code_of(answer, &error, resource);
     bool denied = strcmp(code, "AccessDenied") == 0;
     const struct refusal *refusal = denied && !resource->is_signed
                                         ? &unsigned_denied
                                         : find_refusal(code, error.message, answer->status);
-    if (find_phrases(&error, code, answer->status, resource, &phrases) == 0)
+    if (find_phrases(&error, told, answer->status, resource, &phrases) == 0)
         tell(refusal, &phrases, resource, error.region[0] ? error.region : answer->bucket_region,
              fault);
     else

@@ -10,21 +10,19 @@
 
 /* What was asked for, as policies name it, and how. */
 struct s3_resource {
-    const char *action; /* "s3:GetObject" */
-    const char *bucket;
+    const char *action;         /* "s3:GetObject" */
+    const char *bucket;         /* or an access point's ARN */
     const char *key;            /* NULL for the bucket itself */
     const char *region;         /* that the request was signed for */
     const char *expected_owner; /* of the bucket, an account; NULL for any */
     bool is_signed;
     bool requester_pays;
+    bool customer_key; /* one was sent (SSE-C) */
 };
 
 /* How the sentence begins where it is KMS that denies; then follows the key's ARN, if it is known.
  */
 #define S3_KMS_DENIED "KMS denies kms:Decrypt with "
-
-/* "aws", "aws-cn" …: the group of regions that the region is of, as ARNs begin with. */
-const char *s3_partition(const char *region);
 
 /*
  * Writes the ARN of a bucket or, with a key or a pattern of keys, of what is in it. A bucket that
@@ -41,6 +39,9 @@ bool s3_refusal_is_of_clock(const struct http_answer *answer);
 /* Whether the credentials were refused that others may have taken the place of: an ended session, a
  * deleted key. */
 bool s3_refusal_is_of_credentials(const struct http_answer *answer);
+
+/* Whether a customer's key was sent for an object that is not encrypted with one. */
+bool s3_refusal_is_of_needless_key(const struct http_answer *answer);
 
 /* Whether an answer that is no 2xx only asks for patience. Sources: "Error responses". */
 bool s3_refusal_passes(const struct http_answer *answer);

@@ -1,20 +1,19 @@
 #include "sso.h"
+#include "partition.h"
+#include "server_clock.h"
+#include "service_url.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <maciefs/uri.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define URL_MAX_LEN (8u << 10)
 #define TEXT_MAX (128u << 10) /* a token's header, or a question with three texts of a file */
 #define ANSWER_MAX (64u << 10)
 
-static const struct service {
-    const char *host; /* before the region */
-    const char *variable;
-} portal = {"portal.sso", "AWS_ENDPOINT_URL_SSO"}, oidc = {"oidc", "AWS_ENDPOINT_URL_SSO_OIDC"};
+static const struct service portal = {"portal.sso", "AWS_ENDPOINT_URL_SSO"};
+static const struct service oidc = {"oidc", "AWS_ENDPOINT_URL_SSO_OIDC"};
 
 static int out_of_memory(const struct sso_settings *settings, struct fault *fault) {
     return fault_set(fault, -ENOMEM, "no memory to sign profile '%s' in", settings->profile);
@@ -22,23 +21,9 @@ static int out_of_memory(const struct sso_settings *settings, struct fault *faul
 
 /* --- Where to ask ----------------------------------------------------------------------------- */
 
-static bool is_web_address(const char *text) {
-    bool http = strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0;
-    CURLU *url = http && !strpbrk(text, "?#") ? curl_url() : NULL;
-    bool is = url && curl_url_set(url, CURLUPART_URL, text, CURLU_DISALLOW_USER) == CURLUE_OK;
-    curl_url_cleanup(url);
-    return is;
-}
-
-/* It becomes part of a host's name. */
-static bool is_region(const char *region) {
-    size_t len = strlen(region);
-    return len > 0 && len < 64 && strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
-}
-
 static int append_given(const struct service *service, const char *given, struct buf *url,
                         struct fault *fault) {
-    if (!is_web_address(given))
+    if (!service_url_is_valid(given))
         return fault_set(fault, -EINVAL, "%s is no address: give it as http[s]://HOST[:PORT]",
                          service->variable);
     size_t len = strlen(given);
@@ -50,16 +35,18 @@ static int append_given(const struct service *service, const char *given, struct
 /* Appends the service's origin: the environment's, or the region's. */
 static int append_origin(const struct sso_settings *settings, const struct service *service,
                          struct buf *url, struct fault *fault) {
-    const char *given = getenv(service->variable), *region = settings->region;
-    if (given && *given)
+    const char *given = service_url_named(service), *region = settings->region;
+    if (given)
         return append_given(service, given, url, fault);
-    if (!is_region(region))
+    if (!region_is_valid(region))
         return fault_set(fault, -EINVAL,
                          "profile '%s' signs in with sso_region = %s, which is no region: it is "
                          "written as eu-west-1",
                          settings->profile, region);
-    return buf_printf(url, "https://%s.%s.amazonaws.com%s", service->host, region,
-                      strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
+    char *origin = service_url_in(service, region);
+    int err = origin ? buf_append_str(url, origin) : -ENOMEM;
+    free(origin);
+    return err;
 }
 
 static int append_field(struct buf *url, const char *name, const char *value) {
@@ -220,8 +207,8 @@ static int ask_token(const struct sso_settings *settings, const struct credentia
     err = exchange(settings, network, url, &line, question, &body, &answer, fault);
     if (!err && answer.status / 100 != 2)
         err = explain_token_refusal(settings, &answer, fault);
-    else if (!err &&
-             (err = sso_created_parse((const char *)body.at, body.len, (int64_t)time(NULL), ret)))
+    else if (!err && (err = sso_created_parse((const char *)body.at, body.len,
+                                              server_clock_now(network->clock), ret)))
         err = explain_answer(settings, err, fault);
     buf_free(&line);
     buf_free_secret(&answer.error_body);

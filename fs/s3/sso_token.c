@@ -1,3 +1,4 @@
+#include "server_clock.h"
 #include "shared_file.h"
 #include "sso.h"
 #include "token_file.h"
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define RENEW_BEFORE_S (15 * 60)
@@ -22,6 +22,7 @@ struct cached {
     uint8_t on_disk[SHA1_LEN]; /* the hash of its own text */
     struct buf text;
     struct sso_token token;
+    const struct server_clock *clock;
 };
 
 /* A text that could not be written over the one with the hash. */
@@ -190,14 +191,15 @@ static int load(const struct sso_settings *settings, struct cached *cached, stru
 }
 
 static int64_t left_s(const struct cached *cached) {
-    return cached->token.expires - (int64_t)time(NULL);
+    return cached->token.expires - server_clock_now(cached->clock);
 }
 
 /* --- Renewing --------------------------------------------------------------------------------- */
 
-static bool can_be_renewed(const struct sso_settings *settings, const struct sso_token *token) {
+static bool can_be_renewed(const struct sso_settings *settings, const struct cached *cached) {
+    const struct sso_token *token = &cached->token;
     return settings->session && token->refresh_token && token->client_id && token->client_secret &&
-           token->registration_expires > (int64_t)time(NULL);
+           token->registration_expires > server_clock_now(cached->clock);
 }
 
 /* Puts the new token into the text, on the disk where that can be. */
@@ -248,7 +250,7 @@ static int renew_or_go_on(const struct sso_settings *settings,
 static int get(const struct sso_settings *settings, const struct credentials_network *network,
                struct cached *cached, struct fault *fault) {
     int err = load(settings, cached, fault);
-    if (!err && left_s(cached) < RENEW_BEFORE_S && can_be_renewed(settings, &cached->token))
+    if (!err && left_s(cached) < RENEW_BEFORE_S && can_be_renewed(settings, cached))
         err = renew_or_go_on(settings, network, cached, fault);
     if (!err && left_s(cached) <= 0)
         err = fault_set(fault, -EACCES,
@@ -260,7 +262,7 @@ static int get(const struct sso_settings *settings, const struct credentials_net
 
 int sso_token_get(const struct sso_settings *settings, const struct credentials_network *network,
                   char **ret, struct fault *fault) {
-    struct cached cached = {.path = find_path(settings)};
+    struct cached cached = {.path = find_path(settings), .clock = network->clock};
     if (!cached.path)
         return out_of_memory(fault);
     buf_init_secret(&cached.text, TOKEN_FILE_MAX);

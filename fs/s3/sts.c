@@ -1,4 +1,7 @@
 #include "sts.h"
+#include "partition.h"
+#include "server_clock.h"
+#include "service_url.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -15,6 +18,8 @@
 #define LINE_MAX_LEN (4u << 10)
 #define CONTENT_TYPE "application/x-www-form-urlencoded; charset=utf-8"
 #define SHA256_LEN 32
+
+static const struct service sts = {"sts", "AWS_ENDPOINT_URL_STS"};
 
 /* Where STS is. */
 struct target {
@@ -64,19 +69,13 @@ static int take_parts(CURLU *url, struct target *target) {
     return target->host && target->path ? 0 : -ENOMEM;
 }
 
-static bool is_web_address(CURLU *url, const char *text) {
-    bool http = strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0;
-    return http && !strpbrk(text, "?#") &&
-           curl_url_set(url, CURLUPART_URL, text, CURLU_PATH_AS_IS | CURLU_DISALLOW_USER) ==
-               CURLUE_OK;
-}
-
 static int split_url(const struct sts_call *call, struct target *target, struct fault *fault) {
     CURLU *url = curl_url();
     if (!url)
         return out_of_memory(call, fault);
     int err;
-    if (!is_web_address(url, target->url))
+    if (!service_url_is_valid(target->url) ||
+        curl_url_set(url, CURLUPART_URL, target->url, CURLU_PATH_AS_IS) != CURLUE_OK)
         err = refuse_target(call, target->url, fault);
     else if ((err = take_parts(url, target)))
         out_of_memory(call, fault);
@@ -84,29 +83,16 @@ static int split_url(const struct sts_call *call, struct target *target, struct 
     return err;
 }
 
-/* It becomes part of a host's name. */
-static bool is_region(const char *region) {
-    size_t len = strlen(region);
-    return len > 0 && len < 64 && strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
-}
-
 /* The URL: the role's own, the environment's, or the region's. NULL without memory. */
 static char *find_url(const struct sts_call *call) {
     const char *given = call->role->sts_endpoint;
     if (!given || !*given)
-        given = getenv("AWS_ENDPOINT_URL_STS");
-    if (given && *given)
-        return strdup(given);
-    const char *region = region_of(call);
-    char *url = NULL;
-    return asprintf(&url, "https://sts.%s.amazonaws.com%s", region,
-                    strncmp(region, "cn-", 3) == 0 ? ".cn" : "") < 0
-               ? NULL
-               : url;
+        given = service_url_named(&sts);
+    return given ? strdup(given) : service_url_in(&sts, region_of(call));
 }
 
 static int find_target(const struct sts_call *call, struct target *ret, struct fault *fault) {
-    if (!is_region(region_of(call)))
+    if (!region_is_valid(region_of(call)))
         return fault_set(fault, -EINVAL,
                          "role %s cannot be assumed in '%s', which is no region: it is written as "
                          "eu-west-1",
@@ -128,14 +114,10 @@ static int add_field(struct buf *form, const char *name, const char *value) {
     return err ? err : uri_encode(form, value, strlen(value), false);
 }
 
-static int64_t clock_of(const struct sts_call *call) {
-    return call->now ? call->now() : (int64_t)time(NULL);
-}
-
 static int write_form(const struct sts_call *call, const char *action, struct buf *form) {
     const struct credentials_role *role = call->role;
     char made[32];
-    snprintf(made, sizeof made, "maciefs-%lld", (long long)clock_of(call));
+    snprintf(made, sizeof made, "maciefs-%lld", (long long)server_clock_now(call->network->clock));
     int err = buf_printf(form, "Action=%s&Version=2011-06-15", action);
     if (!err)
         err = add_field(form, "RoleArn", role->role_arn);
@@ -170,7 +152,7 @@ static int sign(const struct sts_call *call, const struct target *target, const 
                                           .payload_sha256 = hash,
                                           .region = region_of(call),
                                           .service = "sts",
-                                          .now = (time_t)clock_of(call),
+                                          .now = (time_t)server_clock_now(call->network->clock),
                                           .encode_path_twice = true,
                                           .omit_content_sha256 = true};
     return sigv4_sign(&request, source, ret);
@@ -234,6 +216,8 @@ static const struct refusal {
     {"SignatureDoesNotMatch", -EACCES,
      "check the secret access key of the credentials that ask for it, and this machine's clock "
      "(timedatectl set-ntp true)"},
+    {"RequestExpired", -EACCES, "set this machine's clock (timedatectl set-ntp true)"},
+    {"RequestInTheFuture", -EACCES, "set this machine's clock (timedatectl set-ntp true)"},
     {"RegionDisabledException", -EACCES,
      "enable STS in this region (IAM, account settings), or choose another with region="},
     {"ValidationError", -EACCES,
@@ -288,13 +272,41 @@ static int read_answer(const struct sts_call *call, const struct buf *body, stru
                : 0;
 }
 
-static int ask(const struct sts_call *call, const struct target *target, struct buf *form,
-               struct sigv4_signed *lines, struct credentials *ret, struct fault *fault) {
+/* What refusals of a wrong date are called, among other reasons; as AWS's SDKs have it. */
+static bool is_of_clock(const struct http_answer *answer) {
+    static const char *const codes[] = {"SignatureDoesNotMatch", "InvalidSignatureException",
+                                        "RequestExpired",        "RequestInTheFuture",
+                                        "RequestTimeTooSkewed",  "AuthFailure"};
+    struct sts_error error;
+    sts_error_parse(answer->error_body.at, answer->error_body.len, &error);
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (strcmp(error.code, codes[i]) == 0)
+            return true;
+    return false;
+}
+
+/* One request. */
+struct attempt {
+    const struct sts_call *call;
+    const struct target *target;
+    struct buf *form;
+    const struct credentials *source; /* NULL: it is not signed */
+    int64_t clock_ahead;              /* by which it was dated */
+    bool dated_wrong;                 /* which is why it was refused */
+};
+
+/* `lines`: the signature's, or a zeroed one. */
+static int ask(struct attempt *attempt, struct sigv4_signed *lines, struct credentials *ret,
+               struct fault *fault) {
+    const struct sts_call *call = attempt->call;
     struct http_answer answer = {0};
     struct fault why = {.text = ""};
     struct buf body;
     buf_init_secret(&body, ANSWER_MAX);
-    int err = post(call, target, form, lines, &body, &answer, &why);
+    int err = post(call, attempt->target, attempt->form, lines, &body, &answer, &why);
+    /* Who grants tells the time by which that ends. */
+    bool off = server_clock_follow(call->network->clock, attempt->clock_ahead, answer.date);
+    attempt->dated_wrong = off && is_of_clock(&answer);
     if (err)
         err = explain_failure(call, err, &why, fault);
     else if (answer.status / 100 != 2)
@@ -306,21 +318,34 @@ static int ask(const struct sts_call *call, const struct target *target, struct 
     return err;
 }
 
+static int try_once(struct attempt *attempt, struct credentials *ret, struct fault *fault) {
+    const struct sts_call *call = attempt->call;
+    struct sigv4_signed lines = {0};
+    int err = 0;
+    attempt->dated_wrong = false;
+    attempt->clock_ahead = server_clock_ahead(call->network->clock);
+    if (attempt->source &&
+        (err = sign(call, attempt->target, attempt->form, attempt->source, &lines)))
+        fault_set(fault, err, "role %s cannot be assumed: the request cannot be signed: %s",
+                  call->role->role_arn, strerrordesc_np(-err));
+    if (!err)
+        err = ask(attempt, &lines, ret, fault);
+    sigv4_free(&lines);
+    return err;
+}
+
 /* Signs where there is a source. */
 static int send_form(const struct sts_call *call, struct buf *form,
                      const struct credentials *source, struct credentials *ret,
                      struct fault *fault) {
     struct target target = {0};
-    struct sigv4_signed lines = {0};
+    struct attempt attempt = {.call = call, .target = &target, .form = form, .source = source};
     int err = find_target(call, &target, fault);
     if (err)
         return err;
-    if (source && (err = sign(call, &target, form, source, &lines)))
-        fault_set(fault, err, "role %s cannot be assumed: the request cannot be signed: %s",
-                  call->role->role_arn, strerrordesc_np(-err));
-    if (!err)
-        err = ask(call, &target, form, &lines, ret, fault);
-    sigv4_free(&lines);
+    err = try_once(&attempt, ret, fault);
+    if (attempt.dated_wrong)
+        err = try_once(&attempt, ret, fault);
     target_clear(&target);
     return err;
 }

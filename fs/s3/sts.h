@@ -1,9 +1,9 @@
 /*
  * The Security Token Service: roles in exchange for credentials, or for another issuer's token.
  *
- * Its Query API: a form is POSTed, and XML comes back. One request each, without retries: whoever
- * asks comes back. Source: AWS STS API Reference, "AssumeRole", "AssumeRoleWithWebIdentity",
- * "Common errors".
+ * Its Query API: a form is POSTed, and XML comes back. One request each, without retries, but for
+ * one that is dated by STS's own clock where this machine's is off: whoever asks comes back.
+ * Source: AWS STS API Reference, "AssumeRole", "AssumeRoleWithWebIdentity", "Common errors".
  */
 #ifndef MACIEFS_S3_STS_H
 #define MACIEFS_S3_STS_H
@@ -14,7 +14,6 @@
 struct sts_call {
     const struct credentials_role *role;
     const struct credentials_network *network;
-    int64_t (*now)(void); /* seconds since 1970; NULL for the system's clock */
 };
 
 /*

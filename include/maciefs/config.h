@@ -36,7 +36,8 @@ struct config {
     char *source;     /* SOURCE as it was written */
     char *mountpoint; /* absolute; for CHECK as it was written, or NULL */
     enum config_scheme scheme;
-    char *bucket; /* s3: the bucket's name; file: the folder's absolute path */
+    char *bucket; /* s3: the bucket's name, or an access point's ARN (…:accesspoint/NAME);
+                     file: the folder's absolute path */
     char *prefix; /* s3: what follows the bucket and its '/'; "" where nothing does; file: "" */
 
     char *endpoint;                    /* URL without final '/', or NULL for AWS */
@@ -50,6 +51,7 @@ struct config {
     bool requester_pays;               /* the requests are paid by who asks */
     char *expected_bucket_owner;       /* an account that the bucket must belong to, or NULL */
     char *ca_bundle;                   /* absolute path of the certificates to trust, or NULL */
+    char *sse_customer_key;            /* absolute path of a key that objects are under, or NULL */
     char *timezone;                    /* default "UTC" */
     char *cache;                       /* absolute path of this mount's own folder */
     bool cache_given;                  /* cache= was named by the user */
@@ -82,9 +84,9 @@ struct config {
  * Parses a command line. Returns 0 and fills *ret, to be freed by config_free; or -EINVAL (-ENOMEM)
  * with a fault that names the argument or option and says what it takes. For HELP and VERSION
  * nothing more than `action` is of use. Asks neither network nor disk, but for the mount point,
- * which must be a directory, and not one inside a local SOURCE, and ca_bundle's file, which must be
- * there. For CHECK, whose first word is "check", the mount point may be left out and is not looked
- * at.
+ * which must be a directory, and not one inside a local SOURCE, and the files of ca_bundle and
+ * sse_customer_key, which must be there. For CHECK, whose first word is "check", the mount point
+ * may be left out and is not looked at.
  */
 int config_parse(int argc, char *const argv[], struct config *ret, struct fault *fault);
 

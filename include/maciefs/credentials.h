@@ -36,10 +36,13 @@ struct credentials_provider {
     void (*free)(struct credentials_provider *);
 };
 
+struct server_clock;
+
 /* How providers that ask a server do so. */
 struct credentials_network {
-    struct http_pool *host; /* for what this machine's host serves: never through a proxy */
-    struct http_pool *aws;  /* for AWS's services */
+    struct http_pool *host;     /* for what this machine's host serves: never through a proxy */
+    struct http_pool *aws;      /* for AWS's services */
+    struct server_clock *clock; /* set by what they answer; NULL for the system's */
 };
 
 /*
@@ -48,11 +51,11 @@ struct credentials_network {
  * there are. Where it fails then, the old ones serve while they last, and it is asked again every
  * half minute, as it is where it has nothing to say. Those that a server refuses before their time
  * are asked for anew, at most every half minute. Takes the provider over, also where it returns
- * NULL (without memory). May be asked from several threads. `now`: the clock, seconds since 1970;
- * NULL for the system's.
+ * NULL (without memory). May be asked from several threads. `clock`: by which credentials end,
+ * which must outlive the cache; NULL for the system's.
  */
 struct credentials_provider *credentials_cache_new(struct credentials_provider *provider,
-                                                   int64_t (*now)(void));
+                                                   const struct server_clock *clock);
 
 /* AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN. NULL without memory. */
 struct credentials_provider *credentials_environment_new(void);
@@ -111,8 +114,8 @@ struct credentials_role {
     const char *session_name; /* NULL: "maciefs-" and the seconds since 1970 */
     const char *external_id;
     unsigned duration_s; /* 0: not sent, which STS takes for an hour */
-    const char
-        *sts_endpoint;  /* NULL: AWS_ENDPOINT_URL_STS, else https://sts.REGION.amazonaws.com */
+    /* NULL: AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL, else https://sts.REGION.amazonaws.com */
+    const char *sts_endpoint;
     const char *region; /* that is asked, and signed for */
 };
 

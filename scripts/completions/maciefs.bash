@@ -2,7 +2,7 @@
 
 _maciefs_options() {
     local options='endpoint= addressing= region= profile= role_arn= external_id= sts_endpoint= no_sign requester_pays
-                   expected_bucket_owner= ca_bundle= connections= poll= timezone= dir_ttl=
+                   expected_bucket_owner= ca_bundle= sse_customer_key= connections= poll= timezone= dir_ttl=
                    max_object= window= pace= shape= account_alias= cache= cache_size= uid= gid= umask= allow_other noallow_other ro nosuid nodev
                    noexec _netdev nofail'
     local before='' last=$1
@@ -16,6 +16,9 @@ _maciefs_options() {
         ;;
     cache=*)
         COMPREPLY=($(compgen -P "${before}cache=" -d -- "${last#*=}"))
+        ;;
+    ca_bundle=* | sse_customer_key=*)
+        COMPREPLY=($(compgen -P "$before${last%%=*}=" -f -- "${last#*=}"))
         ;;
     uid=*)
         COMPREPLY=($(compgen -P "${before}uid=" -u -- "${last#*=}"))

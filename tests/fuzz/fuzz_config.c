@@ -1,4 +1,5 @@
 /* Options as they stand behind -o, from a person or from mount(8) as the first byte says. */
+#include <maciefs/access_point.h>
 #include <maciefs/config.h>
 
 #include <stdint.h>
@@ -12,7 +13,19 @@ static void require(bool holds) {
         abort();
 }
 
+/* An access point is kept in its one form, which is read as it was meant. */
+static void check_bucket(const char *bucket) {
+    struct access_point point;
+    struct fault fault = {0};
+    if (access_point_is(bucket))
+        require(access_point_parse(bucket, &point, &fault) == (int)strlen(bucket));
+    else
+        require(!strpbrk(bucket, "/:@"));
+}
+
 static void check(const struct config *config) {
+    if (config->scheme == CONFIG_S3)
+        check_bucket(config->bucket);
     require(config->poll_ms >= 100 && config->poll_ms <= 3600000);
     require(config->dir_ttl_ms <= 86400000);
     require(config->cache_size >= 16 << 20);

@@ -78,9 +78,9 @@ class Fault:
                 and self.key in request.key)
 
 
-def signed_at(request):
+def signed_at(headers):
     """When a request says that it was signed, in seconds since 1970."""
-    return calendar.timegm(time.strptime(request.headers["x-amz-date"], "%Y%m%dT%H%M%SZ"))
+    return calendar.timegm(time.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%SZ"))
 
 
 class FaultServer:
@@ -284,7 +284,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.error(400, "InvalidToken", "The provided token is malformed.")
         elif match[2] != self.owner.region:
             self.fault_region(request, self.owner.region)
-        elif abs(self.owner.clock() - signed_at(request)) > self.owner.clock_slack:
+        elif abs(self.owner.clock() - signed_at(request.headers)) > self.owner.clock_slack:
             self.owner.refused_dates += 1
             self.error(403, "RequestTimeTooSkewed", "The clocks differ too much.")
         elif request.path.split("/")[1] != BUCKET:

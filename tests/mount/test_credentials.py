@@ -1,6 +1,7 @@
 """Credentials from where hosts in AWS have them, each by a stub of its service; roles by one of STS."""
 
 import datetime
+import email.utils
 import hashlib
 import http.server
 import json
@@ -32,10 +33,12 @@ def keys(seconds=3600, **more):
 
 
 class Stub:
-    """A service that answers by `answer(method, path, headers, body)` → status, text."""
+    """A service that answers by `answer(method, path, headers, body)` → status, text; its clock is
+    `skew` seconds ahead."""
 
-    def __init__(self, answer, tls=None):
+    def __init__(self, answer, skew=0, tls=None):
         self.requests = []
+        self.skew = skew
         owner = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -43,6 +46,9 @@ class Stub:
 
             def log_message(self, *args):
                 """The record of requests is the owner's."""
+
+            def date_time_string(self, timestamp=None):
+                return email.utils.formatdate(time.time() + owner.skew, usegmt=True)
 
             def do_GET(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
@@ -71,8 +77,8 @@ class Stub:
 def serve():
     stubs = []
 
-    def start(answer, tls=None):
-        stubs.append(Stub(answer, tls))
+    def start(answer, **how):
+        stubs.append(Stub(answer, **how))
         return stubs[-1]
 
     yield start
@@ -212,16 +218,20 @@ def sts_answer(action, **result):
             f"<Credentials>{inner}</Credentials></{action}Result></{action}Response>")
 
 
-def sts(serve, refuse=None):
-    """A stub of STS whose only role is ROLE."""
+def sts(serve, refuse=None, skew=0):
+    """A stub of STS whose only role is ROLE, and which takes no date that is off its clock."""
     def answer(method, path, headers, body):
         form = dict(urllib.parse.parse_qsl(body))
+        signed = headers["X-Amz-Date"]
+        if signed and abs(faults.signed_at(headers) - time.time() - skew) > 300:
+            return 403, ("<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>Signature "
+                         f"expired: {signed} is now earlier</Message></Error></ErrorResponse>")
         if refuse or form.get("RoleArn") != ROLE:
             return 403, ("<ErrorResponse><Error><Code>AccessDenied</Code><Message>not you</Message>"
                          "</Error></ErrorResponse>")
-        return 200, sts_answer(form["Action"], SessionToken="T", **keys())
+        return 200, sts_answer(form["Action"], SessionToken="T", **keys(3600 + skew))
 
-    return serve(answer)
+    return serve(answer, skew=skew)
 
 
 def test_a_profiles_role(faulty, serve, make_mount, folder, deliveries, old_hour):
@@ -242,6 +252,31 @@ def test_a_role_of_the_options(faulty, serve, make_mount, deliveries, old_hour):
     service = sts(serve)
     mount = make_mount(faulty, {"role_arn": ROLE, "sts_endpoint": service.endpoint,
                                 "external_id": "e-1"})
+    assert_reads(mount, deliveries, old_hour)
+    assert len(service.requests) == 2
+
+
+@pytest.mark.parametrize("skew", [-3 * 3600, 3 * 3600])
+def test_a_clock_that_is_off(faulty, serve, make_mount, deliveries, old_hour, skew):
+    """AWS's clock counts, for the dates of requests and for the end of what it gives."""
+    service = sts(serve, skew=skew)
+    faulty.server.clock_skew = skew
+    mount = make_mount(faulty, {"role_arn": ROLE, "sts_endpoint": service.endpoint})
+    assert_reads(mount, deliveries, old_hour)
+    assert len(service.requests) == 2 * 2, "each of the two processes is refused once"
+    assert faulty.server.refused_dates == 0, "what STS told holds for S3"
+
+
+@pytest.mark.parametrize("skew", [-3 * 3600, 3 * 3600])
+def test_a_web_identity_by_a_clock_that_is_off(faulty, serve, make_mount, folder, deliveries,
+                                               old_hour, skew):
+    service = sts(serve, skew=skew)
+    faulty.server.clock_skew = skew
+    token = os.path.join(folder, "token")
+    with open(token, "w") as out:
+        out.write("web.identity.token")
+    mount = make_mount(faulty, env={"AWS_WEB_IDENTITY_TOKEN_FILE": token, "AWS_ROLE_ARN": ROLE,
+                                    "AWS_ENDPOINT_URL_STS": service.endpoint})
     assert_reads(mount, deliveries, old_hour)
     assert len(service.requests) == 2
 

@@ -107,7 +107,7 @@ def test_a_thousand_reads_across_a_refresh(faulty, fault_server, serve, make_mou
             given.wait(10 * PATIENCE_S)
         return 200, json.dumps(issuer.issue())
 
-    service = serve(answer)
+    service = serve(answer, skew=clock.offset)
     hours = old_hours(faulty, rng, 10, 50, clock.now())
     mount = make_mount(faulty, {"connections": "16"},
                        env={**clock.env, "AWS_CONTAINER_CREDENTIALS_FULL_URI": service.endpoint})
@@ -119,6 +119,7 @@ def test_a_thousand_reads_across_a_refresh(faulty, fault_server, serve, make_mou
     wait_until(lambda: ended(started) >= 100, "some reads")
     held.set()
     clock.advance(LASTING_S - 200)
+    service.skew = clock.offset
     wait_until(lambda: len(service.requests) == 3, "the refresh")
     before = ended(started)
     # Nobody waits for it who does not have to.
@@ -330,7 +331,7 @@ def test_nothing_is_left_where_it_came_over_tls(serve, make_mount, folder, rng):
     context = authority.context("right", "IP:127.0.0.1")
     server = faults.FaultServer(tls=context).start()
     issuer = Issuer(server)
-    env = role(lambda answer: serve(answer, context), issuer, folder)
+    env = role(lambda answer: serve(answer, tls=context), issuer, folder)
     try:
         replace_and_search(make_mount, stores.Faulty(server), issuer, rng,
                            {**env, "AWS_CA_BUNDLE": authority.bundle}, lambda: None)

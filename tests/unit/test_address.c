@@ -15,7 +15,8 @@ static char config_file[] = "/tmp/maciefs-test-XXXXXX";
 
 static int setup(void **state) {
     static const char *const variables[] = {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL",
-                                            "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"};
+                                            "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT",
+                                            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"};
     (void)state;
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
         unsetenv(variables[i]);
@@ -26,6 +27,8 @@ static int setup(void **state) {
     setenv("AWS_CONFIG_FILE", "/nonexistent/config", 1);
     return 0;
 }
+
+#define POINT "arn:aws:s3:eu-west-1:123456789012:accesspoint/my-ap"
 
 static void finds_addresses(void **state) {
     static const struct {
@@ -51,6 +54,14 @@ static void finds_addresses(void **state) {
         {"b", "https://store.example:8443/s3", NULL, CONFIG_VIRTUAL, "https://b.store.example:8443",
          "b.store.example:8443", "/s3"},
         {"t:b", "http://h", NULL, CONFIG_PATH, "http://h", "h", "/t%3Ab"},
+        {"a.b", NULL, NULL, CONFIG_VIRTUAL, "https://a.b.s3.us-east-1.amazonaws.com",
+         "a.b.s3.us-east-1.amazonaws.com", ""},
+        {"a.b", "http://h:1", NULL, CONFIG_VIRTUAL, "http://a.b.h:1", "a.b.h:1", ""},
+        {POINT, NULL, "ap-south-1", CONFIG_AUTO,
+         "https://my-ap-123456789012.s3-accesspoint.eu-west-1.amazonaws.com",
+         "my-ap-123456789012.s3-accesspoint.eu-west-1.amazonaws.com", ""},
+        {POINT, "http://localhost:8000/x", NULL, CONFIG_VIRTUAL,
+         "http://my-ap-123456789012.localhost:8000", "my-ap-123456789012.localhost:8000", "/x"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -88,6 +99,10 @@ static void refuses_what_is_no_address(void **state) {
         {"a\r\nx: y", NULL, NULL, CONFIG_AUTO, "bucket"},
         {"", NULL, NULL, CONFIG_AUTO, "bucket"},
         {"a_b", NULL, NULL, CONFIG_VIRTUAL, "addressing=path"},
+        {POINT, NULL, NULL, CONFIG_PATH, "addressing=path"},
+        {"arn:aws:s3:cn-north-1:123456789012:accesspoint/abc", NULL, NULL, CONFIG_AUTO,
+         "the region cn-north-1 is in the partition aws-cn"},
+        {"arn:aws:s3:eu-west-1:123456789012:accesspoint/a", NULL, NULL, CONFIG_AUTO, "ARN"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -103,14 +118,78 @@ static void refuses_what_is_no_address(void **state) {
     }
 }
 
+/* What botocore 1.43 resolves, for a bucket's name that fits a host's, and for an access point. */
+static void follows_partitions_and_variants(void **state) {
+    static const struct {
+        const char *region;
+        bool fips, dual;
+        const char *host;
+        const char *partition; /* of an access point; NULL for a bucket */
+    } cases[] = {
+        {"eu-west-1", false, false, "b.s3.eu-west-1.amazonaws.com", NULL},
+        {"eu-west-1", false, true, "b.s3.dualstack.eu-west-1.amazonaws.com", NULL},
+        {"eu-west-1", true, false, "b.s3-fips.eu-west-1.amazonaws.com", NULL},
+        {"eu-west-1", true, true, "b.s3-fips.dualstack.eu-west-1.amazonaws.com", NULL},
+        {"cn-north-1", false, true, "b.s3.dualstack.cn-north-1.amazonaws.com.cn", NULL},
+        {"us-gov-west-1", false, false, "b.s3.us-gov-west-1.amazonaws.com", NULL},
+        {"us-gov-west-1", true, true, "b.s3-fips.dualstack.us-gov-west-1.amazonaws.com", NULL},
+        {"us-iso-east-1", false, false, "b.s3.us-iso-east-1.c2s.ic.gov", NULL},
+        {"us-isob-east-1", false, false, "b.s3.us-isob-east-1.sc2s.sgov.gov", NULL},
+        {"eu-isoe-west-1", false, false, "b.s3.eu-isoe-west-1.cloud.adc-e.uk", NULL},
+        {"us-isof-south-1", true, false, "b.s3-fips.us-isof-south-1.csp.hci.ic.gov", NULL},
+        {"eusc-de-east-1", false, false, "b.s3.eusc-de-east-1.amazonaws.eu", NULL},
+        {"eu-west-1", false, true,
+         "b-p-123456789012.s3-accesspoint.dualstack.eu-west-1."
+         "amazonaws.com",
+         "aws"},
+        {"us-gov-west-1", true, true,
+         "b-p-123456789012.s3-accesspoint-fips.dualstack."
+         "us-gov-west-1.amazonaws.com",
+         "aws-us-gov"},
+        {"cn-north-1", false, false, "b-p-123456789012.s3-accesspoint.cn-north-1.amazonaws.com.cn",
+         "aws-cn"},
+        {"us-iso-east-1", true, false,
+         "b-p-123456789012.s3-accesspoint-fips.us-iso-east-1."
+         "c2s.ic.gov",
+         "aws-iso"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char point[128];
+        snprintf(point, sizeof point, "arn:%s:s3:%s:123456789012:accesspoint/b-p",
+                 cases[i].partition ? cases[i].partition : "", cases[i].region);
+        const struct config config = {.bucket = cases[i].partition ? point : (char *)"b",
+                                      .region = (char *)cases[i].region,
+                                      .addressing = CONFIG_AUTO};
+        struct s3_address address;
+        struct fault fault;
+        setenv("AWS_USE_FIPS_ENDPOINT", cases[i].fips ? "true" : "false", 1);
+        setenv("AWS_USE_DUALSTACK_ENDPOINT", cases[i].dual ? "true" : "false", 1);
+        assert_int_equal(s3_address_find(&config, NULL, &address, &fault), 0);
+        assert_string_equal(address.host, cases[i].host);
+        assert_string_equal(address.region, cases[i].region);
+        s3_address_clear(&address);
+    }
+}
+
+static void china_has_no_fips(void **state) {
+    (void)state;
+    const struct config config = {.bucket = "b", .region = "cn-north-1", .addressing = CONFIG_AUTO};
+    struct s3_address address;
+    struct fault fault;
+    setenv("AWS_USE_FIPS_ENDPOINT", "true", 1);
+    assert_int_equal(s3_address_find(&config, NULL, &address, &fault), -EINVAL);
+    assert_non_null(strstr(fault.text, "no FIPS endpoint in cn-north-1"));
+}
+
 static void assert_origin(const char *endpoint, const char *expected) {
     const struct config config = {
         .bucket = "b", .endpoint = (char *)endpoint, .addressing = CONFIG_AUTO};
     struct s3_address address;
     struct fault fault;
-    assert_int_equal(s3_address_find(&config, "cn-north-1", &address, &fault), 0);
+    assert_int_equal(s3_address_find(&config, "us-gov-west-1", &address, &fault), 0);
     assert_string_equal(address.origin, expected);
-    assert_string_equal(address.region, "cn-north-1");
+    assert_string_equal(address.region, "us-gov-west-1");
     s3_address_clear(&address);
 }
 
@@ -130,18 +209,26 @@ static void takes_the_endpoint_in_order(void **state) {
     close(fd);
     setenv("AWS_CONFIG_FILE", path, 1);
     setenv("AWS_REGION", "eu-west-1", 1);
-    assert_origin(NULL, "https://b.s3.cn-north-1.amazonaws.com.cn");
+    assert_origin(NULL, "https://b.s3.us-gov-west-1.amazonaws.com");
     set_profile(path, "use_dualstack_endpoint = true");
-    assert_origin(NULL, "https://b.s3.dualstack.cn-north-1.amazonaws.com.cn");
+    assert_origin(NULL, "https://b.s3.dualstack.us-gov-west-1.amazonaws.com");
     setenv("AWS_USE_FIPS_ENDPOINT", "true", 1);
-    assert_origin(NULL, "https://b.s3-fips.dualstack.cn-north-1.amazonaws.com.cn");
+    assert_origin(NULL, "https://b.s3-fips.dualstack.us-gov-west-1.amazonaws.com");
     setenv("AWS_USE_DUALSTACK_ENDPOINT", "false", 1);
-    assert_origin(NULL, "https://b.s3-fips.cn-north-1.amazonaws.com.cn");
+    assert_origin(NULL, "https://b.s3-fips.us-gov-west-1.amazonaws.com");
     set_profile(path, "endpoint_url = http://profile:1");
     assert_origin(NULL, "http://profile:1");
     setenv("AWS_ENDPOINT_URL", "http://any:2", 1);
     assert_origin(NULL, "http://any:2");
     setenv("AWS_ENDPOINT_URL_S3", "http://s3:3", 1);
+    assert_origin(NULL, "http://s3:3");
+    setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true", 1);
+    assert_origin(NULL, "https://b.s3-fips.us-gov-west-1.amazonaws.com");
+    assert_origin("http://option:4", "http://option:4");
+    unsetenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+    set_profile(path, "ignore_configured_endpoint_urls = true");
+    assert_origin(NULL, "https://b.s3-fips.us-gov-west-1.amazonaws.com");
+    setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "false", 1);
     assert_origin(NULL, "http://s3:3");
     assert_origin("http://option:4", "http://option:4");
     setenv("AWS_ENDPOINT_URL_S3", "s3:3", 1);
@@ -187,6 +274,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(finds_addresses, setup),
         cmocka_unit_test_setup(refuses_what_is_no_address, setup),
+        cmocka_unit_test_setup(follows_partitions_and_variants, setup),
+        cmocka_unit_test_setup(china_has_no_fips, setup),
         cmocka_unit_test_setup(takes_the_endpoint_in_order, setup),
         cmocka_unit_test_setup(takes_the_region_in_order, setup),
     };

@@ -13,6 +13,7 @@
 
 #define WORDS_MAX 12
 #define SOURCE "s3://my-logs/macie"
+#define POINT "arn:aws:s3:eu-west-1:123456789012:accesspoint/"
 
 struct fixture {
     char folder[64];
@@ -304,6 +305,17 @@ static void test_later_counts(void **state) {
     assert_string_equal(f->config.region, "b");
 }
 
+/* Files are named by paths that hold wherever the daemon is; a key given itself is not repeated. */
+static void test_files(void **state) {
+    struct fixture *f = *state;
+    accept(f, "ca_bundle=/dev/../dev/null,sse_customer_key=/dev/../dev/null");
+    assert_string_equal(f->config.ca_bundle, "/dev/null");
+    assert_string_equal(f->config.sse_customer_key, "/dev/null");
+    refuse(f, "ca_bundle=/nonexistent/x", "not \"/nonexistent/x\"");
+    refuse(f, "sse_customer_key=c2VjcmV0LWtleQ==", "sse_customer_key= takes a file with the key");
+    assert_null(strstr(f->fault.text, "c2VjcmV0"));
+}
+
 static void test_escaped_commas(void **state) {
     struct fixture *f = *state;
     accept(f, "profile=a\\,b\\\\c\\d,cache=/x\\,y,poll=2");
@@ -376,6 +388,13 @@ static void test_sources(void **state) {
         {"s3://a.b-c.9/x/", "a.b-c.9", "x/"},
         {"s3://abc//x//y", "abc", "/x//y"},
         {"s3://abc/a b%20+\xc3\xa4?#", "abc", "a b%20+\xc3\xa4?#"},
+        {"s3://my-ap-x1y2z3-s3alias/m", "my-ap-x1y2z3-s3alias", "m"},
+        {"s3://" POINT "my-ap", POINT "my-ap", ""},
+        {"s3://" POINT "my-ap/", POINT "my-ap", ""},
+        {"s3://" POINT "my-ap/macie/x:y", POINT "my-ap", "macie/x:y"},
+        {"s3://arn:aws:s3:eu-west-1:123456789012:accesspoint:my-ap/m", POINT "my-ap", "m"},
+        {"s3://arn:aws-iso-b:s3:us-isob-east-1:123456789012:accesspoint/abc",
+         "arn:aws-iso-b:s3:us-isob-east-1:123456789012:accesspoint/abc", ""},
         {"file:///", "/", ""},
         {"file:///srv/a%20b//", "/srv/a%20b", ""},
     };
@@ -424,6 +443,29 @@ static void test_sources_refused(void **state) {
         "/srv/macie",
         "s3://a123456789b123456789c123456789d123456789e123456789f123456789g123",
         "file:///a\tb",
+        "s3://arn:aws",
+        "s3://arn:aws:s3:eu-west-1:123456789012",
+        "s3://arn:aws:s3:eu-west-1:123456789012:",
+        "s3://arn:aws:s3:eu-west-1:123456789012:accesspoint",
+        "s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/",
+        "s3://arn:aws:s3:eu-west-1:123456789012:accesspoints/abc",
+        "s3://arn:aws:s3:eu-west-1:123456789012:bucket/abc",
+        "s3://arn:aws:s3:eu-west-1:12345678901:accesspoint/abc",
+        "s3://arn:aws:s3:eu-west-1:1234567890123:accesspoint/abc",
+        "s3://arn:aws:s3:eu-west-1:12345678901x:accesspoint/abc",
+        "s3://arn:aws:s3:eu.west:123456789012:accesspoint/abc",
+        "s3://arn:aws:s3:eu-west-1/x:123456789012:accesspoint/abc",
+        "s3://arn:aws/:s3:eu-west-1:123456789012:accesspoint/abc",
+        "s3://arn::s3:eu-west-1:123456789012:accesspoint/abc",
+        "s3://arn:aws:sns:eu-west-1:123456789012:accesspoint/abc",
+        "s3://" POINT "ab",
+        "s3://" POINT "My-ap",
+        "s3://" POINT "my.ap",
+        "s3://" POINT "-ap",
+        "s3://" POINT "my-ap-",
+        "s3://" POINT "my-ap:x",
+        "s3://" POINT "a123456789b123456789c123456789d123456789e123456789f123456789g123",
+        "s3://" POINT "my-ap/a\nb",
     };
     for (size_t i = 0; i < sizeof SOURCES / sizeof *SOURCES; i++) {
         if (parse(f, "maciefs", SOURCES[i], "@", NULL) != -EINVAL)
@@ -437,6 +479,26 @@ static void test_sources_refused(void **state) {
     assert_int_equal(parse(f, "maciefs", source, "@", NULL), -EINVAL);
     source[start + 900] = '\0';
     assert_int_equal(parse(f, "maciefs", source, "@", NULL), 0);
+}
+
+/* What is near an access point is refused by what it is. */
+static void test_foreign_arns(void **state) {
+    struct fixture *f = *state;
+    static const struct {
+        const char *source, *says;
+    } CASES[] = {
+        {"s3://arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap", "multi-region"},
+        {"s3://arn:aws:s3:::my-logs/macie", "name the bucket alone"},
+        {"s3://arn:aws:s3-object-lambda:eu-west-1:123456789012:accesspoint/abc", "Object Lambda"},
+        {"s3://arn:aws:s3-outposts:eu-west-1:123456789012:outpost/op-1/accesspoint/abc",
+         "Outposts"},
+        {"s3://" POINT "My-ap", "it is written as arn:aws:s3:eu-west-1:"},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        assert_int_equal(parse(f, "maciefs", CASES[i].source, "@", NULL), -EINVAL);
+        if (!strstr(f->fault.text, CASES[i].says))
+            fail_msg("'%s' is not in '%s'", CASES[i].says, f->fault.text);
+    }
 }
 
 static void test_mountpoints(void **state) {
@@ -534,6 +596,12 @@ static void test_cache_folders(void **state) {
     cache_of(f, "s3://abc/macie/x_y", "ro", b);
     assert_string_not_equal(a, b);
     cache_of(f, "s3://abc/macie/x y", "endpoint=http://h", b);
+    assert_string_not_equal(a, b);
+    cache_of(f, "s3://" POINT "my-ap/m", "ro", a);
+    assert_non_null(strstr(a, "/maciefs/arn_aws_s3_eu-west-1_123456789012_accesspoint-my-ap-m-"));
+    cache_of(f, "s3://arn:aws:s3:eu-west-1:123456789012:accesspoint:my-ap/m/", "ro", b);
+    assert_string_equal(a, b);
+    cache_of(f, "s3://arn:aws:s3:eu-west-2:123456789012:accesspoint/my-ap/m", "ro", b);
     assert_string_not_equal(a, b);
     cache_of(f, "file:///srv/../etc", "ro", a);
     assert_non_null(strstr(a, "/maciefs/srv-..-etc-"));
@@ -663,12 +731,14 @@ int main(void) {
         TEST(test_options_of_mount),
         TEST(test_read_only),
         TEST(test_later_counts),
+        TEST(test_files),
         TEST(test_escaped_commas),
         TEST(test_letters),
         TEST(test_called_by_mount),
         TEST(test_help_and_version),
         TEST(test_sources),
         TEST(test_sources_refused),
+        TEST(test_foreign_arns),
         TEST(test_mountpoints),
         TEST(test_mountpoint_in_its_source),
         TEST(test_check),

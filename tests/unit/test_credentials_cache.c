@@ -1,4 +1,6 @@
 /* The cache of credentials: over a provider that counts how often it is asked, and a set clock. */
+#include "../../fs/s3/server_clock.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,6 +51,7 @@ static void free_provider(struct credentials_provider *base) {
 
 struct fixture {
     struct counting_provider *provider;
+    struct server_clock clock;
     struct credentials_provider *cache;
 };
 
@@ -60,7 +63,8 @@ static int set_up(void **state) {
     fixture->provider->base =
         (struct credentials_provider){.name = "a count", .get = get, .free = free_provider};
     fixture->provider->lifetime_s = 3600;
-    fixture->cache = credentials_cache_new(&fixture->provider->base, now);
+    fixture->clock.now = now;
+    fixture->cache = credentials_cache_new(&fixture->provider->base, &fixture->clock);
     assert_non_null(fixture->cache);
     clock_now = 1000000;
     *state = fixture;
@@ -101,6 +105,23 @@ static void asks_once_and_again_five_minutes_ahead(void **state) {
     expect_key(fixture, "key-2");
 }
 
+/* Credentials end by AWS's clock, which this machine's may be far from. */
+static void goes_by_the_servers_clock(void **state) {
+    struct fixture *fixture = *state;
+    fixture->clock.ahead = -7200; /* this machine's is two hours ahead */
+    clock_now += 7200;
+    fixture->provider->lifetime_s = 3600 - 7200; /* by this machine's */
+    expect_key(fixture, "key-1");
+    clock_now += 3299;
+    expect_key(fixture, "key-1");
+    clock_now += 1;
+    expect_key(fixture, "key-2");
+    /* It is found out that they have ended already. */
+    fixture->clock.ahead = 0;
+    fixture->provider->lifetime_s = 3600;
+    expect_key(fixture, "key-3");
+}
+
 static void goes_on_with_the_old_while_they_last(void **state) {
     struct fixture *fixture = *state;
     expect_key(fixture, "key-1");
@@ -137,7 +158,9 @@ static void those_that_never_expire_are_looked_at_again(void **state) {
 static void what_has_expired_is_not_given(void **state) {
     struct fixture *fixture = *state;
     fixture->provider->lifetime_s = -1;
-    expect_error(fixture, -EACCES, "the AWS credentials from a count have expired already");
+    expect_error(fixture, -EACCES,
+                 "the AWS credentials from a count have expired already: check what gives them, "
+                 "and this machine's clock (timedatectl set-ntp true)");
 }
 
 /* Those that are given shortly before they end serve to their end, without a request each. */
@@ -305,12 +328,13 @@ static void many_that_were_refused_at_once_ask_once(void **state) {
 
 static void without_memory_or_provider_there_is_none(void **state) {
     (void)state;
-    assert_null(credentials_cache_new(NULL, now));
+    assert_null(credentials_cache_new(NULL, NULL));
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(asks_once_and_again_five_minutes_ahead, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(goes_by_the_servers_clock, set_up, tear_down),
         cmocka_unit_test_setup_teardown(goes_on_with_the_old_while_they_last, set_up, tear_down),
         cmocka_unit_test_setup_teardown(those_that_never_expire_are_looked_at_again, set_up,
                                         tear_down),

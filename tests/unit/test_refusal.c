@@ -116,7 +116,7 @@ static void tells_what_else_is_wrong(void **state) {
                "The object was stored using a form of Server Side Encryption. The correct "
                "parameters must be provided to retrieve the object.",
                ""),
-         "(SSE-C): give this key"},
+         "customer's key (SSE-C): give the file"},
         {ERROR("InvalidArgument",
                "Requests specifying Server Side Encryption with AWS KMS managed keys must be made "
                "over a secure connection.",

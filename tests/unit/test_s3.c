@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -54,6 +55,8 @@ static void open_source(struct fixture *f) {
 
 static int setup(void **state) {
     struct fixture *f = calloc(1, sizeof *f);
+    setenv("no_proxy", "*", 1);
+    unsetenv("http_proxy");
     server_start(&f->server);
     snprintf(f->endpoint, sizeof f->endpoint, "http://127.0.0.1:%u", f->server.port);
     f->config = (struct config){.bucket = "b",
@@ -372,6 +375,194 @@ static void tells_who_pays_and_whose_bucket_it_is(void **state) {
                                     "x-amz-security-token,"));
 }
 
+/* 32 bytes "k", and what botocore 1.43 sends of it. */
+#define KEY "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"
+#define KEY_TEXT "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="
+#define KEY_MD5 "mT2HRsMGJ5IX5C+0rreZ8Q=="
+#define SSE "x-amz-server-side-encryption-customer-"
+
+static void write_key(char path[static 32], const char *text, size_t len, mode_t mode) {
+    strcpy(path, "/tmp/maciefs-test-XXXXXX");
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, len), len);
+    assert_int_equal(fchmod(fd, mode), 0);
+    close(fd);
+}
+
+/* For objects, not for listings; and for those that are not encrypted with it, not again. */
+static void shows_the_customers_key(void **state) {
+    static const struct {
+        const char *text;
+        size_t len;
+    } files[] = {{KEY, 32}, {KEY_TEXT, 44}, {KEY_TEXT "\n", 45}, {KEY_TEXT "\r\n", 46}};
+    struct fixture *f = *state;
+    char path[32];
+    f->config.sse_customer_key = path;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        write_key(path, files[i].text, files[i].len, 0400);
+        open_source(f);
+        unlink(path);
+        server_answer(&f->server, "200 OK", SSE "algorithm: AES256\r\n", "hello");
+        assert_int_equal(get(f), 0);
+        const char *request = f->server.requests[i];
+        assert_non_null(strcasestr(request, "\r\n" SSE "algorithm: AES256\r\n"));
+        assert_non_null(strcasestr(request, "\r\n" SSE "key: " KEY_TEXT "\r\n"));
+        assert_non_null(strcasestr(request, "\r\n" SSE "key-MD5: " KEY_MD5 "\r\n"));
+        assert_non_null(strstr(request, ";" SSE "algorithm;" SSE "key;" SSE "key-md5,"));
+    }
+    server_answer(&f->server, "200 OK", "", PAGE);
+    server_answer(&f->server, "400 x", "",
+                  "<Error><Code>InvalidRequest</Code><Message>The encryption parameters are not "
+                  "applicable to this object.</Message></Error>");
+    server_answer(&f->server, "200 OK", HELLO_ETAG, "hello");
+    assert_int_equal(list(f), 0);
+    assert_int_equal(get(f), 0);
+    assert_null(strcasestr(f->server.requests[4], SSE));
+    assert_non_null(strcasestr(f->server.requests[5], SSE));
+    assert_null(strcasestr(f->server.requests[6], SSE));
+}
+
+static void tells_which_key_is_wanted(void **state) {
+    static const char *const missing[] = {
+        "The object was stored using a form of Server Side Encryption. The correct parameters must "
+        "be provided to retrieve the object.",
+        "Requests specifying Server Side Encryption with Customer provided keys must provide a "
+        "valid encryption algorithm."};
+    struct fixture *f = *state;
+    char body[512], path[32];
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(body, sizeof body, "<Error><Code>%s</Code><Message>%s</Message></Error>",
+                 i ? "InvalidArgument" : "InvalidRequest", missing[i]);
+        server_answer(&f->server, "400 x", "", body);
+        assert_int_equal(get(f), -EACCES);
+        assert_said(f, "m/2026/a in b is encrypted with a customer's key");
+    }
+    write_key(path, KEY, 32, 0600);
+    f->config.sse_customer_key = path;
+    open_source(f);
+    unlink(path);
+    server_answer(&f->server, "403 x", "", ERROR("AccessDenied"));
+    assert_int_equal(get(f), -EACCES);
+    assert_said(f, "check that -o sse_customer_key= has the key");
+    server_answer(&f->server, "400 x", "",
+                  "<Error><Code>InvalidArgument</Code><Message>The calculated MD5 hash of the key "
+                  "did not match the hash that was provided.</Message></Error>");
+    assert_int_equal(get(f), -EACCES);
+    assert_said(f, "another key than that of -o sse_customer_key=");
+    server_answer(&f->server, "403 x", "", ERROR("AccessDenied"));
+    assert_int_equal(list(f), -EACCES);
+    assert_null(strstr(f->fault.text, "sse_customer_key"));
+}
+
+static int open_with_key(struct fixture *f, const char *text, size_t len, mode_t mode) {
+    char path[32];
+    write_key(path, text, len, mode);
+    f->config.sse_customer_key = path;
+    source_free(f->source);
+    f->source = NULL;
+    int err = s3_source_new(&f->config, NULL, &f->source, &f->fault);
+    unlink(path);
+    f->config.sse_customer_key = NULL;
+    assert_null(strstr(f->fault.text, "kkkk"));
+    assert_null(strstr(f->fault.text, "a2tra2tr"));
+    return err;
+}
+
+static void refuses_what_is_no_key(void **state) {
+    static const struct {
+        const char *text;
+        size_t len;
+    } files[] = {{"", 0},
+                 {KEY "\n", 33},
+                 {KEY, 31},
+                 {KEY_TEXT "\n\n", 46},
+                 {KEY_TEXT KEY_TEXT, 88},
+                 {"a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tr", 44},
+                 {"a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra===", 44},
+                 {"a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2-=", 44},
+                 {KEY_TEXT "\0", 45}};
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        assert_int_equal(open_with_key(f, files[i].text, files[i].len, 0600), -EINVAL);
+        assert_said(f, "holds no key");
+    }
+    static const mode_t open[] = {0640, 0604, 0620};
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++) {
+        assert_int_equal(open_with_key(f, KEY, 32, open[i]), -EACCES);
+        assert_said(f, "chmod 600");
+    }
+    f->config.sse_customer_key = "/tmp";
+    assert_int_equal(s3_source_new(&f->config, NULL, &f->source, &f->fault), -EACCES);
+    f->config.sse_customer_key = "/nonexistent";
+    assert_int_equal(s3_source_new(&f->config, NULL, &f->source, &f->fault), -EACCES);
+    assert_said(f, "/nonexistent cannot be read");
+}
+
+/* Over plain HTTP it does not leave this machine. */
+static void sends_no_key_in_the_clear(void **state) {
+    static const struct {
+        const char *endpoint;
+        int err;
+    } cases[] = {
+        {"http://127.0.0.1:1", 0},      {"http://127.8.9.10", 0},
+        {"http://localhost:80", 0},     {"http://s3.localhost", 0},
+        {"http://[::1]:80", 0},         {"https://s3.example", 0},
+        {"http://s3.example", -EINVAL}, {"http://notlocalhost", -EINVAL},
+        {"http://128.0.0.1", -EINVAL},  {"http://127.0.0.1.example", -EINVAL},
+        {"http://[::2]:1", -EINVAL},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(f->endpoint, sizeof f->endpoint, "%s", cases[i].endpoint);
+        if (open_with_key(f, KEY, 32, 0600) != cases[i].err)
+            fail_msg("%s", cases[i].endpoint);
+        if (cases[i].err)
+            assert_said(f, "sse_customer_key= needs https");
+    }
+}
+
+static void sends_no_key_through_a_proxy_in_the_clear(void **state) {
+    struct fixture *f = *state;
+    char proxy[64];
+    snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", server_refusing_port());
+    setenv("http_proxy", proxy, 1);
+    setenv("no_proxy", "", 1);
+    server_answer(&f->server, "200 OK", "", "hello");
+    assert_int_equal(open_with_key(f, KEY, 32, 0600), 0);
+    f->config.sse_customer_key = "was read";
+    assert_int_equal(get(f), 0);
+    assert_non_null(strcasestr(f->server.requests[0], SSE "key: " KEY_TEXT));
+}
+
+#define POINT "arn:aws:s3:eu-central-1:123456789012:accesspoint/my-ap"
+
+/* By its host and its ARN's region, where it stays whatever it is told. */
+static void asks_an_access_point(void **state) {
+    struct fixture *f = *state;
+    f->config.bucket = POINT;
+    snprintf(f->endpoint, sizeof f->endpoint, "http://localhost:%u", f->server.port);
+    open_source(f);
+    assert_string_equal(f->source->name, "s3://" POINT "/m/");
+    server_answer(&f->server, "200 OK", HELLO_ETAG, "hello");
+    server_answer(&f->server, "403 x", "", ERROR("AccessDenied"));
+    server_answer(&f->server, "403 x", "", ERROR("AccessDenied"));
+    server_answer(&f->server, "301 x", "x-amz-bucket-region: eu-north-1\r\n", "");
+    server_answer(&f->server, "404 x", "", ERROR("NoSuchAccessPoint"));
+    assert_int_equal(get(f), 0);
+    assert_line(f, 0, "GET /m/2026/a HTTP/1.1\r\n");
+    assert_non_null(strcasestr(f->server.requests[0], "\r\nhost: my-ap-123456789012.localhost:"));
+    assert_non_null(strstr(f->server.requests[0], "/eu-central-1/s3/aws4_request"));
+    assert_int_equal(get(f), -EACCES);
+    assert_said(f, "s3:GetObject on " POINT "/object/m/2026/a:");
+    assert_int_equal(list(f), -EACCES);
+    assert_said(f, "s3:ListBucket on " POINT ":");
+    assert_int_equal(list(f), -EINVAL);
+    assert_int_equal(list(f), -ENOENT);
+    assert_said(f, "no access point " POINT);
+    assert_int_equal(server_asked(&f->server), 5);
+}
+
 static void refuses_what_is_no_listing(void **state) {
     struct fixture *f = *state;
     server_answer(&f->server, "200 OK", "", "<html>Sign in to the network</html>");
@@ -581,6 +772,12 @@ int main(void) {
         cmocka_unit_test(tries_again_with_other_credentials),
         TEST(asks_without_credentials_where_told_to),
         TEST(tells_who_pays_and_whose_bucket_it_is),
+        TEST(shows_the_customers_key),
+        TEST(tells_which_key_is_wanted),
+        TEST(refuses_what_is_no_key),
+        TEST(sends_no_key_in_the_clear),
+        TEST(sends_no_key_through_a_proxy_in_the_clear),
+        TEST(asks_an_access_point),
         TEST(refuses_what_is_no_listing),
         TEST(bounds_a_listing),
         TEST(survives_a_huge_error),
@@ -602,7 +799,6 @@ int main(void) {
     setenv("AWS_SESSION_TOKEN", TOKEN, 1);
     setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent/credentials", 1);
     setenv("AWS_CONFIG_FILE", "/nonexistent/config", 1);
-    setenv("no_proxy", "*", 1);
     setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
     unsetenv("AWS_PROFILE");
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 /* STS: its answers, its errors, and what is asked, byte for byte. */
+#include "../../fs/s3/server_clock.h"
 #include "../../fs/s3/sts.h"
 #include "scripted_server.h"
 
@@ -114,6 +115,7 @@ static void reads_errors(void **state) {
 
 struct fixture {
     struct server server;
+    struct server_clock clock;
     struct credentials_network network;
     struct credentials_role role;
     struct credentials source;
@@ -133,8 +135,12 @@ static int setup(void **state) {
     struct fixture *f = calloc(1, sizeof *f);
     unsetenv("http_proxy");
     unsetenv("AWS_ENDPOINT_URL_STS");
+    unsetenv("AWS_ENDPOINT_URL");
+    unsetenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
     server_start(&f->server);
+    f->clock.now = fixed_now;
     f->network.aws = http_pool_new(&options);
+    f->network.clock = &f->clock;
     snprintf(f->url, sizeof f->url, "http://127.0.0.1:%u", f->server.port);
     f->role = (struct credentials_role){.role_arn = "arn:aws:iam::123456789012:role/audit",
                                         .sts_endpoint = f->url,
@@ -156,7 +162,7 @@ static int teardown(void **state) {
 }
 
 static int assume(struct fixture *f) {
-    const struct sts_call call = {.role = &f->role, .network = &f->network, .now = fixed_now};
+    const struct sts_call call = {.role = &f->role, .network = &f->network};
     credentials_clear(&f->found);
     return sts_assume_role(&call, &f->source, &f->found, &f->fault);
 }
@@ -222,7 +228,7 @@ static void leaves_out_what_is_not_set(void **state) {
 
 static void shows_a_token_unsigned(void **state) {
     struct fixture *f = *state;
-    const struct sts_call call = {.role = &f->role, .network = &f->network, .now = fixed_now};
+    const struct sts_call call = {.role = &f->role, .network = &f->network};
     struct buf token;
     buf_init(&token, 64);
     assert_int_equal(buf_append_str(&token, "a.b/c+d=&"), 0);
@@ -315,10 +321,85 @@ static void goes_to_the_regions_endpoint(void **state) {
     f->role.region = "cn-north-1";
     assert_true(assume(f) < 0);
     assert_asked(f, 1, "CONNECT sts.cn-north-1.amazonaws.com.cn:443 ");
-    unsetenv("https_proxy");
+    f->role.region = "us-isob-east-1";
+    server_answer(&f->server, "403 No", "connection: close\r\n", "");
+    assert_true(assume(f) < 0);
+    assert_asked(f, 2, "CONNECT sts.us-isob-east-1.sc2s.sgov.gov:443 ");
+    setenv("AWS_ENDPOINT_URL", f->url, 1);
+    setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true", 1);
+    server_answer(&f->server, "403 No", "connection: close\r\n", "");
+    assert_true(assume(f) < 0);
+    assert_asked(f, 3, "CONNECT sts.us-isob-east-1.sc2s.sgov.gov:443 ");
+    unsetenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+    server_answer(&f->server, "200 OK", "", ANSWER(WHOLE));
+    assert_int_equal(assume(f), 0);
+    setenv("AWS_ENDPOINT_URL", "http://nowhere.invalid", 1);
     setenv("AWS_ENDPOINT_URL_STS", f->url, 1);
     server_answer(&f->server, "200 OK", "", ANSWER(WHOLE));
     assert_int_equal(assume(f), 0);
+    unsetenv("https_proxy");
+}
+
+/* 2033-01-03T04:05:06Z */
+#define STS_DATE "date: Mon, 03 Jan 2033 04:05:06 GMT\r\n"
+#define STS_NOW 1988337906
+#define STALE "Signature expired: 20150830T123600Z is now earlier than 20330103T040006Z"
+
+/* At once, and from then on. */
+static void dates_requests_by_the_clock_of_STS(void **state) {
+    static const char *const codes[] = {"SignatureDoesNotMatch", "RequestExpired",
+                                        "InvalidSignatureException"};
+    struct fixture *f = *state;
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        char body[512];
+        f->clock.ahead = 0;
+        snprintf(body, sizeof body, ERROR("%s", STALE), codes[i]);
+        server_answer(&f->server, "403 Forbidden", STS_DATE, body);
+        server_answer(&f->server, "200 OK", STS_DATE, ANSWER(WHOLE));
+        server_answer(&f->server, "200 OK", STS_DATE, ANSWER(WHOLE));
+        assert_int_equal(assume(f), 0);
+        assert_asked(f, 3 * i, "\r\nx-amz-date: 20150830T123600Z\r\n");
+        assert_asked(f, 3 * i + 1, "\r\nx-amz-date: 20330103T040506Z\r\n");
+        assert_int_equal(assume(f), 0);
+        assert_asked(f, 3 * i + 2, "\r\nx-amz-date: 20330103T040506Z\r\n");
+        assert_int_equal(server_clock_now(&f->clock), STS_NOW);
+    }
+}
+
+/* Not where the date was right, nor over and over, nor for what is no matter of the date. */
+static void asks_again_once_at_most(void **state) {
+    struct fixture *f = *state;
+    server_answer(&f->server, "403 x", "date: Sun, 30 Aug 2015 12:36:20 GMT\r\n",
+                  ERROR("SignatureDoesNotMatch", "wrong secret"));
+    assert_int_equal(assume(f), -EACCES);
+    assert_int_equal(server_asked(&f->server), 1);
+    assert_int_equal(f->clock.ahead, 0);
+    server_answer(&f->server, "403 x", STS_DATE, ERROR("RequestExpired", STALE));
+    server_answer(&f->server, "403 x", "date: Mon, 03 Jan 2034 04:05:06 GMT\r\n",
+                  ERROR("RequestExpired", STALE));
+    assert_int_equal(assume(f), -EACCES);
+    assert_told(f, "this machine's clock");
+    assert_int_equal(server_asked(&f->server), 3);
+    f->clock.ahead = 0;
+    server_answer(&f->server, "403 x", STS_DATE, ERROR("AccessDenied", "no"));
+    assert_int_equal(assume(f), -EACCES);
+    assert_int_equal(server_asked(&f->server), 4);
+    server_answer(&f->server, "403 x", "", ERROR("RequestExpired", STALE));
+    assert_int_equal(assume(f), -EACCES);
+    assert_int_equal(server_asked(&f->server), 5);
+}
+
+/* A token is not refused for this machine's clock, by which its credentials would have ended. */
+static void learns_the_time_from_what_is_granted(void **state) {
+    struct fixture *f = *state;
+    const struct sts_call call = {.role = &f->role, .network = &f->network};
+    struct buf token;
+    buf_init(&token, 64);
+    assert_int_equal(buf_append_str(&token, "a"), 0);
+    server_answer(&f->server, "200 OK", STS_DATE, WEB_ANSWER(WHOLE));
+    assert_int_equal(sts_assume_role_with_web_identity(&call, &token, &f->found, &f->fault), 0);
+    assert_int_equal(server_clock_now(&f->clock), STS_NOW);
+    buf_free(&token);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -337,6 +418,9 @@ int main(void) {
         TEST(refuses_an_answer_without_end),
         TEST(refuses_addresses_that_are_none),
         TEST(goes_to_the_regions_endpoint),
+        TEST(dates_requests_by_the_clock_of_STS),
+        TEST(asks_again_once_at_most),
+        TEST(learns_the_time_from_what_is_granted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,36 @@
+#include "service_url.h"
+#include "partition.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+const char *service_url_named(const struct service *service) {
+    const char *const variables[] = {service->variable, "AWS_ENDPOINT_URL"};
+    const char *ignored = getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+    if (ignored && strcasecmp(ignored, "true") == 0)
+        return NULL;
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        const char *value = getenv(variables[i]);
+        if (value && *value)
+            return value;
+    }
+    return NULL;
+}
+
+char *service_url_in(const struct service *service, const char *region) {
+    const char *suffix = partition_of(region)->dns_suffix;
+    char *url = NULL;
+    return asprintf(&url, "https://%s.%s.%s", service->host, region, suffix) < 0 ? NULL : url;
+}
+
+bool service_url_is_valid(const char *text) {
+    bool http = strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0;
+    CURLU *url = http && !strpbrk(text, "?#") ? curl_url() : NULL;
+    bool valid = url && curl_url_set(url, CURLUPART_URL, text,
+                                     CURLU_PATH_AS_IS | CURLU_DISALLOW_USER) == CURLUE_OK;
+    curl_url_cleanup(url);
+    return valid;
+}
