@@ -1,5 +1,5 @@
 #include "address.h"
-#include "partition.h"
+#include <maciefs/partition.h>
 
 #include <arpa/inet.h>
 #include <curl/curl.h>

@@ -11,7 +11,7 @@
 #include "customer_key.h"
 #include "refusal.h"
 #include "retry.h"
-#include "server_clock.h"
+#include <maciefs/server_clock.h>
 
 #include <maciefs/credentials.h>
 #include <maciefs/http.h>

@@ -1,4 +1,4 @@
-#include "xml.h"
+#include <maciefs/xml.h>
 
 #include <maciefs/s3.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-#include "iso8601.h"
-#include "xml.h"
+#include <maciefs/iso8601.h>
+#include <maciefs/xml.h>
 
 #include <errno.h>
 #include <maciefs/s3.h>

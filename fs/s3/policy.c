@@ -1,6 +1,6 @@
 #include "address.h"
-#include "partition.h"
 #include "refusal.h"
+#include <maciefs/partition.h>
 
 #include <cjson/cJSON.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 #include "refusal.h"
-#include "partition.h"
+#include <maciefs/partition.h>
 
 #include <errno.h>
 #include <maciefs/access_point.h>

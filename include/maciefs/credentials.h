@@ -82,11 +82,11 @@ struct credentials_provider *credentials_process_new(const char *profile);
  * SSO), for the token that `aws sso login` left in ~/.aws/sso/cache: by sso_session, the name of a
  * section [sso-session NAME] of the config file with sso_start_url and sso_region, or by these in
  * the profile itself, the old style. Files are read at each get, since the CLI renews the token
- * too; a session's token is renewed and written back here when it is about to end (fs/s3/sso.h).
- * Its get returns -ENOENT for a profile without such a role; -EACCES where the user has to sign in
- * (again), or has no such role; -EINVAL for settings that are missing or contradict each other;
- * -ENETDOWN where the service is away or throttles; -EPROTO for an answer that is none; -ECANCELED;
- * -ENOMEM. Caching, threads and NULL as above.
+ * too; a session's token is renewed and written back here when it is about to end
+ * (fs/credentials/sso.h). Its get returns -ENOENT for a profile without such a role; -EACCES where
+ * the user has to sign in (again), or has no such role; -EINVAL for settings that are missing or
+ * contradict each other; -ENETDOWN where the service is away or throttles; -EPROTO for an answer
+ * that is none; -ECANCELED; -ENOMEM. Caching, threads and NULL as above.
  */
 struct credentials_provider *credentials_sso_new(const char *profile,
                                                  const struct credentials_network *network);

@@ -1,5 +1,5 @@
 /* What containers, instances and programs may write as credentials. */
-#include "../../fs/s3/credentials_json.h"
+#include "../../fs/credentials/credentials_json.h"
 
 #include <stdlib.h>
 #include <string.h>

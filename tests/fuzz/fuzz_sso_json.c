@@ -1,6 +1,6 @@
 /* Any bytes, as what IAM Identity Center answers and as a file of the token cache: what comes out
  * is whole, and what is written of a token is one again. */
-#include "../../fs/s3/sso.h"
+#include "../../fs/credentials/sso.h"
 
 #include <stdlib.h>
 #include <string.h>

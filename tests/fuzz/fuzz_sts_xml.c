@@ -1,6 +1,6 @@
 /* Any bytes, as an answer of STS and as its error: no crash, no leak, and what comes out is whole.
  */
-#include "../../fs/s3/sts.h"
+#include "../../fs/credentials/sts.h"
 
 #include <stdlib.h>
 #include <string.h>

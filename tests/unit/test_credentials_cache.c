@@ -1,5 +1,5 @@
 /* The cache of credentials: over a provider that counts how often it is asked, and a set clock. */
-#include "../../fs/s3/server_clock.h"
+#include <maciefs/server_clock.h>
 
 #include <setjmp.h>
 #include <stdarg.h>

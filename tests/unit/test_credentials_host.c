@@ -2,7 +2,7 @@
  * and shell commands. */
 #include "credentials_kit.h"
 
-#include "../../fs/s3/credentials_json.h"
+#include "../../fs/credentials/credentials_json.h"
 
 #define KEYS "\"AccessKeyId\":\"AK\",\"SecretAccessKey\":\"SK\""
 #define WHOLE "{" KEYS ",\"Token\":\"T\",\"Expiration\":\"2026-11-24T12:00:00Z\"}"

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "../../fs/s3/sso.h"
+#include "../../fs/credentials/sso.h"
 
 /* ---- The JSON ---- */
 

@@ -1,6 +1,6 @@
 /* Proxies: which one is found, how it is asked, and what is said of one that lets nothing through.
  */
-#include "../../fs/s3/proxy.h"
+#include "../../fs/http/proxy.h"
 #include "scripted_server.h"
 
 #include <errno.h>

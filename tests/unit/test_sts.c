@@ -1,7 +1,7 @@
 /* STS: its answers, its errors, and what is asked, byte for byte. */
-#include "../../fs/s3/server_clock.h"
-#include "../../fs/s3/sts.h"
+#include "../../fs/credentials/sts.h"
 #include "scripted_server.h"
+#include <maciefs/server_clock.h>
 
 #include <errno.h>
 #include <setjmp.h>

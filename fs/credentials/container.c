@@ -1,6 +1,6 @@
 #include "credentials_json.h"
-#include "server_clock.h"
 #include "token_file.h"
+#include <maciefs/server_clock.h>
 
 #include <curl/curl.h>
 #include <errno.h>

@@ -2,8 +2,8 @@
  * AWS's partitions: groups of regions that share a DNS suffix and have accounts of their own.
  * Source: the SDKs' partitions.json.
  */
-#ifndef MACIEFS_S3_PARTITION_H
-#define MACIEFS_S3_PARTITION_H
+#ifndef MACIEFS_PARTITION_H
+#define MACIEFS_PARTITION_H
 
 #include <stdbool.h>
 

@@ -19,8 +19,8 @@
  *
  * No sentence holds what a server says: it might be the token.
  */
-#ifndef MACIEFS_S3_SSO_H
-#define MACIEFS_S3_SSO_H
+#ifndef MACIEFS_CREDENTIALS_SSO_H
+#define MACIEFS_CREDENTIALS_SSO_H
 
 #include <maciefs/credentials.h>
 

@@ -1,6 +1,6 @@
 /* A token in a file, which is renewed under the same name, often by a link that moves. */
-#ifndef MACIEFS_S3_TOKEN_FILE_H
-#define MACIEFS_S3_TOKEN_FILE_H
+#ifndef MACIEFS_CREDENTIALS_TOKEN_FILE_H
+#define MACIEFS_CREDENTIALS_TOKEN_FILE_H
 
 #include <maciefs/bytes.h>
 #include <maciefs/fault.h>

@@ -5,8 +5,8 @@
  * wrong, and its credentials end by its own clock. Whoever gets an answer that tells the time sets
  * it; what one learns, all use.
  */
-#ifndef MACIEFS_S3_SERVER_CLOCK_H
-#define MACIEFS_S3_SERVER_CLOCK_H
+#ifndef MACIEFS_SERVER_CLOCK_H
+#define MACIEFS_SERVER_CLOCK_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 #include "credentials_json.h"
-#include "iso8601.h"
 #include "secret_json.h"
+#include <maciefs/iso8601.h>
 
 #include <errno.h>
 #include <string.h>

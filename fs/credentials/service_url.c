@@ -1,5 +1,5 @@
 #include "service_url.h"
-#include "partition.h"
+#include <maciefs/partition.h>
 
 #include <curl/curl.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include "sts.h"
-#include "partition.h"
-#include "server_clock.h"
 #include "service_url.h"
+#include <maciefs/partition.h>
+#include <maciefs/server_clock.h>
 
 #include <curl/curl.h>
 #include <errno.h>

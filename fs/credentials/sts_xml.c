@@ -1,6 +1,6 @@
-#include "iso8601.h"
 #include "sts.h"
-#include "xml.h"
+#include <maciefs/iso8601.h>
+#include <maciefs/xml.h>
 
 #include <errno.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  * them (curl alone leaves out HTTP_PROXY, which only matters to CGI programs). Whom no_proxy
  * excepts is for libcurl to see.
  */
-#ifndef MACIEFS_S3_PROXY_H
-#define MACIEFS_S3_PROXY_H
+#ifndef MACIEFS_HTTP_PROXY_H
+#define MACIEFS_HTTP_PROXY_H
 
 #include <maciefs/fault.h>
 #include <stdbool.h>

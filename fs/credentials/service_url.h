@@ -1,8 +1,8 @@
 /*
  * Where one of AWS's services is asked: as the environment says, or in the region.
  */
-#ifndef MACIEFS_S3_SERVICE_URL_H
-#define MACIEFS_S3_SERVICE_URL_H
+#ifndef MACIEFS_CREDENTIALS_SERVICE_URL_H
+#define MACIEFS_CREDENTIALS_SERVICE_URL_H
 
 #include <stdbool.h>
 

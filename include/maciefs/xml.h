@@ -5,8 +5,8 @@
  * prefix) and its text. A document type is refused (so there are no entities of its own), nesting
  * and text are bounded, and attributes are ignored.
  */
-#ifndef MACIEFS_S3_XML_H
-#define MACIEFS_S3_XML_H
+#ifndef MACIEFS_XML_H
+#define MACIEFS_XML_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
-#include "iso8601.h"
 #include "secret_json.h"
 #include "sso.h"
+#include <maciefs/iso8601.h>
 
 #include <errno.h>
 #include <stdio.h>

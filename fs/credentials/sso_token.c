@@ -1,7 +1,7 @@
-#include "server_clock.h"
 #include "shared_file.h"
 #include "sso.h"
 #include "token_file.h"
+#include <maciefs/server_clock.h>
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "xml.h"
+#include <maciefs/xml.h>
 
 #include <errno.h>
 #include <expat.h>

@@ -1,4 +1,4 @@
-#include "partition.h"
+#include <maciefs/partition.h>
 
 #include <stddef.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /*
  * Points in time as AWS's services write them.
  */
-#ifndef MACIEFS_S3_ISO8601_H
-#define MACIEFS_S3_ISO8601_H
+#ifndef MACIEFS_ISO8601_H
+#define MACIEFS_ISO8601_H
 
 #include <stdbool.h>
 #include <stddef.h>

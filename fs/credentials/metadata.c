@@ -1,5 +1,5 @@
 #include "credentials_json.h"
-#include "server_clock.h"
+#include <maciefs/server_clock.h>
 
 #include <errno.h>
 #include <maciefs/uri.h>

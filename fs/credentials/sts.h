@@ -5,8 +5,8 @@
  * one that is dated by STS's own clock where this machine's is off: whoever asks comes back.
  * Source: AWS STS API Reference, "AssumeRole", "AssumeRoleWithWebIdentity", "Common errors".
  */
-#ifndef MACIEFS_S3_STS_H
-#define MACIEFS_S3_STS_H
+#ifndef MACIEFS_CREDENTIALS_STS_H
+#define MACIEFS_CREDENTIALS_STS_H
 
 #include <maciefs/credentials.h>
 

@@ -1,6 +1,6 @@
 /* Credentials as containers, instances and programs give them: a JSON object. */
-#ifndef MACIEFS_S3_CREDENTIALS_JSON_H
-#define MACIEFS_S3_CREDENTIALS_JSON_H
+#ifndef MACIEFS_CREDENTIALS_JSON_H
+#define MACIEFS_CREDENTIALS_JSON_H
 
 #include <maciefs/credentials.h>
 

@@ -1,4 +1,4 @@
-#include "iso8601.h"
+#include <maciefs/iso8601.h>
 
 #include <string.h>
 #include <time.h>

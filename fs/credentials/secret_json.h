@@ -1,8 +1,8 @@
 /*
  * JSON that holds secrets: parsed by cJSON, and cleared before it is freed.
  */
-#ifndef MACIEFS_S3_SECRET_JSON_H
-#define MACIEFS_S3_SECRET_JSON_H
+#ifndef MACIEFS_CREDENTIALS_SECRET_JSON_H
+#define MACIEFS_CREDENTIALS_SECRET_JSON_H
 
 #include <cjson/cJSON.h>
 #include <maciefs/bytes.h>

@@ -1,6 +1,5 @@
-#include "server_clock.h"
-
 #include <maciefs/credentials.h>
+#include <maciefs/server_clock.h>
 
 #include <errno.h>
 #include <pthread.h>

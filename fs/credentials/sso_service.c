@@ -1,7 +1,7 @@
-#include "sso.h"
-#include "partition.h"
-#include "server_clock.h"
 #include "service_url.h"
+#include "sso.h"
+#include <maciefs/partition.h>
+#include <maciefs/server_clock.h>
 
 #include <errno.h>
 #include <maciefs/uri.h>

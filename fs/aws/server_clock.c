@@ -1,4 +1,4 @@
-#include "server_clock.h"
+#include <maciefs/server_clock.h>
 
 #include <stddef.h>
 #include <time.h>
