@@ -5,14 +5,14 @@
 
 /* The last takes what no other does. */
 static const struct partition partitions[] = {
-    {"aws-cn", "cn-", "amazonaws.com.cn", false},
-    {"aws-us-gov", "us-gov-", "amazonaws.com", true},
-    {"aws-iso", "us-iso-", "c2s.ic.gov", true},
-    {"aws-iso-b", "us-isob-", "sc2s.sgov.gov", true},
-    {"aws-iso-e", "eu-isoe-", "cloud.adc-e.uk", true},
-    {"aws-iso-f", "us-isof-", "csp.hci.ic.gov", true},
-    {"aws-eusc", "eusc-", "amazonaws.eu", true},
-    {"aws", "", "amazonaws.com", true},
+    {"aws-cn", "cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn", false},
+    {"aws-us-gov", "us-gov-", "amazonaws.com", "api.aws", true},
+    {"aws-iso", "us-iso-", "c2s.ic.gov", "api.aws.ic.gov", true},
+    {"aws-iso-b", "us-isob-", "sc2s.sgov.gov", "api.aws.scloud", true},
+    {"aws-iso-e", "eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk", true},
+    {"aws-iso-f", "us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov", true},
+    {"aws-eusc", "eusc-", "amazonaws.eu", "api.amazonwebservices.eu", true},
+    {"aws", "", "amazonaws.com", "api.aws", true},
 };
 
 const struct partition *partition_of(const char *region) {

@@ -188,7 +188,8 @@ static int make_role(struct walk *walk, const struct settings *settings,
     struct credentials_role role = {.role_arn = settings->role_arn,
                                     .session_name = settings->session_name,
                                     .external_id = settings->external_id,
-                                    .region = from->region};
+                                    .region = from->region,
+                                    .profile = from->profile};
     struct credentials_provider *source;
     int err = settings->duration ? parse_duration(walk, settings->duration, &role.duration_s) : 0;
     if (err)

@@ -20,10 +20,19 @@ const char *service_url_named(const struct service *service) {
     return NULL;
 }
 
-char *service_url_in(const struct service *service, const char *region) {
-    const char *suffix = partition_of(region)->dns_suffix;
+/* GovCloud's usual addresses are FIPS's. */
+static bool is_marked(const struct partition *partition, const struct address_kind *kind) {
+    return kind->fips && (kind->dual_stack || strcmp(partition->name, "aws-us-gov") != 0);
+}
+
+char *service_url_in(const struct service *service, const char *region,
+                     const struct address_kind *kind) {
+    const struct partition *partition = partition_of(region);
     char *url = NULL;
-    return asprintf(&url, "https://%s.%s.%s", service->host, region, suffix) < 0 ? NULL : url;
+    int len = asprintf(&url, "https://%s%s.%s.%s", service->host,
+                       is_marked(partition, kind) ? "-fips" : "", region,
+                       kind->dual_stack ? partition->dual_stack_suffix : partition->dns_suffix);
+    return len < 0 ? NULL : url;
 }
 
 bool service_url_is_valid(const char *text) {

@@ -4,7 +4,7 @@
 #ifndef MACIEFS_CREDENTIALS_SERVICE_URL_H
 #define MACIEFS_CREDENTIALS_SERVICE_URL_H
 
-#include <stdbool.h>
+#include <maciefs/credentials.h>
 
 struct service {
     const char *host;     /* its host's name before the region: "sts" */
@@ -18,8 +18,9 @@ struct service {
  */
 const char *service_url_named(const struct service *service);
 
-/* The service's own address in the region, to be freed; NULL without memory. */
-char *service_url_in(const struct service *service, const char *region);
+/* The service's own address in the region, of that kind, to be freed; NULL without memory. */
+char *service_url_in(const struct service *service, const char *region,
+                     const struct address_kind *kind);
 
 /* Whether requests can be sent there: http or https, a host, no user, no query. */
 bool service_url_is_valid(const char *url);

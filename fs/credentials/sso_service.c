@@ -43,8 +43,12 @@ static int append_origin(const struct sso_settings *settings, const struct servi
                          "profile '%s' signs in with sso_region = %s, which is no region: it is "
                          "written as eu-west-1",
                          settings->profile, region);
-    char *origin = service_url_in(service, region);
-    int err = origin ? buf_append_str(url, origin) : -ENOMEM;
+    struct address_kind kind;
+    int err = profile_address_kind(settings->profile, &kind, fault);
+    if (err)
+        return err;
+    char *origin = service_url_in(service, region, &kind);
+    err = origin ? buf_append_str(url, origin) : -ENOMEM;
     free(origin);
     return err;
 }

@@ -83,12 +83,17 @@ static int split_url(const struct sts_call *call, struct target *target, struct 
     return err;
 }
 
-/* The URL: the role's own, the environment's, or the region's. NULL without memory. */
-static char *find_url(const struct sts_call *call) {
+/* The URL: the role's own, the environment's, or the region's. */
+static int find_url(const struct sts_call *call, char **ret, struct fault *fault) {
     const char *given = call->role->sts_endpoint;
+    struct address_kind kind = {0};
     if (!given || !*given)
         given = service_url_named(&sts);
-    return given ? strdup(given) : service_url_in(&sts, region_of(call));
+    int err = given ? 0 : profile_address_kind(call->role->profile, &kind, fault);
+    if (err)
+        return err;
+    *ret = given ? strdup(given) : service_url_in(&sts, region_of(call), &kind);
+    return *ret ? 0 : out_of_memory(call, fault);
 }
 
 static int find_target(const struct sts_call *call, struct target *ret, struct fault *fault) {
@@ -97,8 +102,10 @@ static int find_target(const struct sts_call *call, struct target *ret, struct f
                          "role %s cannot be assumed in '%s', which is no region: it is written as "
                          "eu-west-1",
                          call->role->role_arn, region_of(call));
-    struct target target = {.url = find_url(call)};
-    int err = target.url ? split_url(call, &target, fault) : out_of_memory(call, fault);
+    struct target target = {0};
+    int err = find_url(call, &target.url, fault);
+    if (!err)
+        err = split_url(call, &target, fault);
     if (err)
         target_clear(&target);
     else
@@ -394,7 +401,7 @@ int sts_role_copy(const struct credentials_role *from, struct credentials_role *
         !copy_text(from->session_name, &copy.session_name) ||
         !copy_text(from->external_id, &copy.external_id) ||
         !copy_text(from->sts_endpoint, &copy.sts_endpoint) ||
-        !copy_text(from->region, &copy.region)) {
+        !copy_text(from->region, &copy.region) || !copy_text(from->profile, &copy.profile)) {
         sts_role_clear(&copy);
         return -ENOMEM;
     }
@@ -408,5 +415,6 @@ void sts_role_clear(struct credentials_role *role) {
     free((char *)role->external_id);
     free((char *)role->sts_endpoint);
     free((char *)role->region);
+    free((char *)role->profile);
     *role = (struct credentials_role){0};
 }

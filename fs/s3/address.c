@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define DEFAULT_REGION "us-east-1"
 #define BUCKET_MAX 255 /* bytes; of the oldest buckets in us-east-1 */
@@ -76,49 +75,24 @@ static bool is_virtual(const struct config *config, const struct place *place, b
     return config->addressing == CONFIG_VIRTUAL;
 }
 
-static bool is_true(const char *text) {
-    return text && strcasecmp(text, "true") == 0;
-}
-
-/* A switch that the environment sets, or the profile. */
-static int find_switch(const struct config *config, const char *variable, const char *setting,
-                       bool *ret, struct fault *fault) {
-    const char *given = getenv(variable);
-    char *text = NULL;
-    *ret = is_true(given);
-    if (given && *given)
-        return 0;
-    int err = profile_setting(config->profile, setting, &text, fault);
-    *ret = !err && is_true(text);
-    free(text);
-    return err == -ENOENT ? 0 : err;
-}
-
-static int find_switches(const struct config *config, bool *ret_fips, bool *ret_dual,
-                         struct fault *fault) {
-    int err = find_switch(config, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", ret_fips, fault);
-    return err ? err
-               : find_switch(config, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint",
-                             ret_dual, fault);
-}
-
 /* AWS's own, for the region. */
 static int aws_endpoint(const struct config *config, const struct place *place, const char *region,
                         struct endpoint *ret, struct fault *fault) {
     const struct partition *partition = partition_of(region);
     struct endpoint made = {.scheme = "https"};
-    bool fips, dual;
-    int err = find_switches(config, &fips, &dual, fault);
+    struct address_kind kind;
+    int err = profile_address_kind(config->profile, &kind, fault);
     if (err)
         return err;
-    if (fips && !partition->s3_fips)
+    if (kind.fips && !partition->s3_fips)
         return fault_set(fault, -EINVAL,
                          "S3 has no FIPS endpoint in %s: unset AWS_USE_FIPS_ENDPOINT, or the "
                          "profile's use_fips_endpoint",
                          region);
     made.path = strdup("");
     if (asprintf(&made.host, "s3%s%s%s.%s.%s", place->is_point ? "-accesspoint" : "",
-                 fips ? "-fips" : "", dual ? ".dualstack" : "", region, partition->dns_suffix) < 0)
+                 kind.fips ? "-fips" : "", kind.dual_stack ? ".dualstack" : "", region,
+                 partition->dns_suffix) < 0)
         made.host = NULL;
     if (!made.host || !made.path) {
         endpoint_clear(&made);
@@ -219,8 +193,8 @@ static int find_endpoint(const struct config *config, const char **ret_from, cha
     *ret_from = "endpoint";
     if (config->endpoint)
         return copy_endpoint(config->endpoint, ret, fault);
-    int err = find_switch(config, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-                          "ignore_configured_endpoint_urls", &ignored, fault);
+    int err = profile_switch(config->profile, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+                             "ignore_configured_endpoint_urls", &ignored, fault);
     if (err || ignored)
         return err ? err : -ENOENT;
     const char *text = endpoint_variable(ret_from);

@@ -95,7 +95,8 @@ static struct credentials_provider *find_signer(const struct s3_client *client) 
     const struct credentials_role role = {.role_arn = config->role_arn,
                                           .external_id = config->external_id,
                                           .sts_endpoint = config->sts_endpoint,
-                                          .region = region};
+                                          .region = region,
+                                          .profile = config->profile};
     struct credentials_provider *chain =
         credentials_chain_new(config->profile, region, &client->network);
     if (!config->role_arn)

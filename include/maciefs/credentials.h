@@ -116,7 +116,8 @@ struct credentials_role {
     unsigned duration_s; /* 0: not sent, which STS takes for an hour */
     /* NULL: AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL, else https://sts.REGION.amazonaws.com */
     const char *sts_endpoint;
-    const char *region; /* that is asked, and signed for */
+    const char *region;  /* that is asked, and signed for */
+    const char *profile; /* whose settings tell which of AWS's addresses; as in profile_setting */
 };
 
 /*
@@ -215,6 +216,20 @@ void credentials_clear(struct credentials *credentials);
  * string to be freed; -ENOENT where it is not set; or an error with a fault.
  */
 int profile_setting(const char *profile, const char *name, char **ret, struct fault *fault);
+
+/*
+ * A switch: what the variable says, where it is set, else the profile's setting; true for "true" in
+ * any case. Returns 0, or why the files cannot be read.
+ */
+int profile_switch(const char *profile, const char *variable, const char *setting, bool *ret,
+                   struct fault *fault);
+
+/* Which of AWS's addresses the user wants. */
+struct address_kind {
+    bool fips;       /* AWS_USE_FIPS_ENDPOINT, or the profile's use_fips_endpoint */
+    bool dual_stack; /* AWS_USE_DUALSTACK_ENDPOINT, or the profile's use_dualstack_endpoint */
+};
+int profile_address_kind(const char *profile, struct address_kind *ret, struct fault *fault);
 
 /* What a shared file calls its sections. */
 enum profile_section {

@@ -8,10 +8,11 @@
 #include <stdbool.h>
 
 struct partition {
-    const char *name;       /* as ARNs have it: "aws-cn" */
-    const char *regions;    /* how its regions' names begin: "cn-" */
-    const char *dns_suffix; /* "amazonaws.com.cn" */
-    bool s3_fips;           /* S3 has FIPS endpoints in it */
+    const char *name;              /* as ARNs have it: "aws-cn" */
+    const char *regions;           /* how its regions' names begin: "cn-" */
+    const char *dns_suffix;        /* "amazonaws.com.cn" */
+    const char *dual_stack_suffix; /* of services other than S3: "api.aws" */
+    bool s3_fips;                  /* S3 has FIPS endpoints in it */
 };
 
 /* The region's partition; "aws" for a region of none that is known. Static. */
