@@ -118,11 +118,17 @@ static int run(const struct config *config, struct fault *fault) {
     return err;
 }
 
-/* What the user can paste where rights are given. Without memory the sentence has to do. */
+/* What the user can paste where rights are given: text of the buffer's. NULL without memory, where
+ * the sentence has to do. */
+static const char *render_policy(const struct config *config, const struct fault *denial,
+                                 struct buf *policy) {
+    buf_init(policy, 64 << 10);
+    return s3_policy_render(config, denial, policy) == 0 ? buf_str(policy) : NULL;
+}
+
 static void show_policy(const struct config *config, const struct fault *denial, FILE *out) {
     struct buf policy;
-    buf_init(&policy, 64 << 10);
-    const char *text = s3_policy_render(config, denial, &policy) == 0 ? buf_str(&policy) : NULL;
+    const char *text = render_policy(config, denial, &policy);
     if (text)
         fprintf(out, "The least policy that a mount needs:\n%s", text);
     buf_free(&policy);
@@ -172,20 +178,38 @@ static const struct fault *find_denial(const struct report_card *card) {
     return NULL;
 }
 
+/* Both ends of a check print what comes last. Return 0 or -errno. */
+static int end_for_people(const struct config *config, const struct report_card *card, bool works) {
+    struct buf text;
+    buf_init(&text, SIZE_MAX);
+    int err = doctor_text_end(works, &text);
+    print(&text);
+    const struct fault *denial = find_denial(card);
+    if (denial)
+        show_policy(config, denial, stdout);
+    return err;
+}
+
+static int end_for_machines(const struct config *config, const struct report_card *card,
+                            bool works) {
+    struct buf text, policy = {0};
+    const struct fault *denial = find_denial(card);
+    buf_init(&text, SIZE_MAX);
+    int err = doctor_json(config->source, works, card->findings, card->count,
+                          denial ? render_policy(config, denial, &policy) : NULL, &text);
+    print(&text);
+    buf_free(&policy);
+    return err;
+}
+
 /* Returns 1 where the mount would not work. */
 static int check(const struct config *config, struct fault *fault) {
     static struct report_card card;
-    struct buf text;
     card.json = config->json;
     card.marks = locale_is_utf8();
     bool works = doctor_examine(config, take_finding, &card);
-    buf_init(&text, SIZE_MAX);
-    int err = card.json ? doctor_json(config->source, works, card.findings, card.count, &text)
-                        : doctor_text_end(works, &text);
-    print(&text);
-    const struct fault *denial = card.json ? NULL : find_denial(&card);
-    if (denial)
-        show_policy(config, denial, stdout);
+    int err =
+        card.json ? end_for_machines(config, &card, works) : end_for_people(config, &card, works);
     if (err || ferror(stdout))
         return fault_set(fault, -EIO, "what was found cannot be written");
     return works ? 0 : 1;

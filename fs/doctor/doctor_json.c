@@ -66,10 +66,19 @@ static bool fill(cJSON *report, const char *source, bool works, const struct fin
     return ok;
 }
 
+static bool add_policy(cJSON *report, const char *policy) {
+    cJSON *parsed = cJSON_Parse(policy);
+    if (parsed && cJSON_AddItemToObject(report, "policy", parsed))
+        return true;
+    cJSON_Delete(parsed);
+    return false;
+}
+
 int doctor_json(const char *source, bool works, const struct finding *findings, size_t count,
-                struct buf *out) {
+                const char *policy, struct buf *out) {
     cJSON *report = cJSON_CreateObject();
-    bool filled = report && fill(report, source, works, findings, count);
+    bool filled = report && fill(report, source, works, findings, count) &&
+                  (!policy || add_policy(report, policy));
     char *text = filled ? cJSON_Print(report) : NULL;
     int err = text ? buf_printf(out, "%s\n", text) : -ENOMEM;
     cJSON_free(text);

@@ -55,10 +55,11 @@ int doctor_text_end(bool works, struct buf *out);
 
 /*
  * Renders all findings as one JSON object: {"source": …, "works": …, "steps": [{"step": …,
- * "state": "ok" | "warning" | "failed" | "not_asked", "found": …, "cure": …}, …]}. Bytes that are
- * no UTF-8 become '?'. Returns as doctor_text.
+ * "state": "ok" | "warning" | "failed" | "not_asked", "found": …, "cure": …}, …]}; and "policy",
+ * where one is given (a JSON text, or NULL). Bytes that are no UTF-8 become '?'. Returns as
+ * doctor_text.
  */
 int doctor_json(const char *source, bool works, const struct finding *findings, size_t count,
-                struct buf *out);
+                const char *policy, struct buf *out);
 
 #endif

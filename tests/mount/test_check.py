@@ -35,7 +35,7 @@ class Report:
         self.works = said["works"]
         self.steps = {step["step"]: step for step in said["steps"]}
         assert list(self.steps) == STEPS
-        assert set(said) == {"source", "works", "steps"}
+        assert set(said) - {"policy"} == {"source", "works", "steps"}
         for step in said["steps"]:
             assert set(step) == {"step", "state", "found", "cure"} and step["state"] in STATES
             assert bool(step["cure"]) == (step["state"] in ("failed", "warning")), step
@@ -435,7 +435,9 @@ def test_the_policy_that_is_needed_is_shown(filled_faulty, fault_server, check):
                              f"kms:Decrypt on resource: {key} because no identity-based policy "
                              "allows the kms:Decrypt action")
     done = check.run(filled_faulty)
-    lists, gets, decrypts = json.loads(done.stdout[done.stdout.index("{"):])["Statement"]
+    policy = json.loads(done.stdout[done.stdout.index("{"):])
+    assert json.loads(check.run(filled_faulty, "--json").stdout)["policy"] == policy
+    lists, gets, decrypts = policy["Statement"]
     assert lists["Action"] == "s3:ListBucket" and gets["Action"] == "s3:GetObject"
     assert (decrypts["Action"], decrypts["Resource"]) == ("kms:Decrypt", key)
 

@@ -197,7 +197,8 @@ static void machines_get_one_object(void **state) {
     static const char *const cures[] = {"", "y", "c???", ""};
     struct buf out;
     buf_init(&out, 65536);
-    assert_int_equal(doctor_json("s3://b/\xf5", false, findings, 4, &out), 0);
+    assert_int_equal(doctor_json("s3://b/\xf5", false, findings, 4, "{\"Version\":\"v\"}", &out),
+                     0);
     cJSON *report = cJSON_Parse(buf_str(&out));
     assert_non_null(report);
     assert_string_equal(text_of(report, "source"), "s3://b/?");
@@ -211,7 +212,12 @@ static void machines_get_one_object(void **state) {
         assert_string_equal(text_of(step, "found"), found[i]);
         assert_string_equal(text_of(step, "cure"), cures[i]);
     }
+    const cJSON *policy = cJSON_GetObjectItemCaseSensitive(report, "policy");
+    assert_string_equal(text_of(policy, "Version"), "v");
     cJSON_Delete(report);
+    buf_reset(&out);
+    assert_int_equal(doctor_json("s3://b/", true, findings, 1, NULL, &out), 0);
+    assert_null(strstr(buf_str(&out), "policy"));
     buf_free(&out);
 }
 
