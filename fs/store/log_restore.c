@@ -41,7 +41,7 @@ int store_restore_put(struct store *store, hour_t hour, const struct journal_ent
     if (spool->len != entry->length)
         return -ESTALE;
     struct file_sink sink = {.fd = log->restoring, .offset = entry->offset};
-    int err = spool_send(spool, file_sink_write, &sink);
+    int err = spool_save(spool, &sink);
     return err ? err : sink.crc32c == entry->crc32c ? 0 : -ESTALE;
 }
 

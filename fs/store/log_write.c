@@ -103,7 +103,7 @@ static int write_object(struct log *log, const struct object *object, const stru
                         bool damaged) {
     struct uncommitted *uncommitted = log->uncommitted;
     struct file_sink sink = {.fd = uncommitted->data, .offset = uncommitted->len};
-    int err = spool_send(spool, file_sink_write, &sink);
+    int err = spool_save(spool, &sink);
     if (err)
         return err;
     struct journal_entry entry = {

@@ -1,4 +1,3 @@
-#include <maciefs/file_sink.h>
 #include <maciefs/spool.h>
 
 #include <errno.h>
@@ -82,39 +81,47 @@ static bool add_piece(struct spool *spool) {
     return true;
 }
 
-/* Bytes at the end of the file. */
-static int append_file(struct spool *spool, const uint8_t *at, size_t len) {
+static int open_file(struct spool *spool) {
     if (spool->fd < 0)
         spool->fd = openat(spool->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (spool->fd < 0)
-        return -errno;
-    int err = file_pwrite(spool->fd, at, len, spool->filed);
+    return spool->fd < 0 ? -errno : 0;
+}
+
+/* Bytes at the end of the file. */
+static int append_file(struct spool *spool, const uint8_t *at, size_t len) {
+    int err = open_file(spool);
+    if (!err)
+        err = file_pwrite(spool->fd, at, len, spool->filed);
     if (!err)
         spool->filed += len;
     return err;
 }
 
-/* Hands what is in memory to a sink. */
-static int send_pieces(const struct spool *spool, bytes_sink sink, void *ctx) {
+/* Writes what is in memory. */
+static int save_pieces(const struct spool *spool, struct file_sink *sink) {
+    struct iovec pieces[SPOOL_PIECES];
     uint64_t left = spool->len - spool->filed;
-    int err = 0;
-    for (const struct spool_piece *piece = spool->first; left > 0 && !err; piece = piece->next) {
+    int count = 0;
+    for (struct spool_piece *piece = spool->first; left > 0; piece = piece->next) {
         size_t len = left < SPOOL_PIECE ? (size_t)left : SPOOL_PIECE;
-        err = sink(ctx, piece->bytes, len);
+        pieces[count++] = (struct iovec){piece->bytes, len};
         left -= len;
     }
-    return err;
-}
-
-static int file_bytes(void *ctx, const uint8_t *at, size_t len) {
-    return append_file(ctx, at, len);
+    return file_sink_write_pieces(sink, pieces, count);
 }
 
 /* Moves what is in memory to the file, and keeps a piece to gather in what follows. */
 static int spill(struct spool *spool) {
-    int err = send_pieces(spool, file_bytes, spool);
+    int err = open_file(spool);
+    if (err)
+        return err;
+    struct file_sink sink = {.fd = spool->fd, .offset = spool->filed};
+    err = save_pieces(spool, &sink);
+    if (err)
+        return err;
+    spool->filed = sink.offset;
     give_back(spool, 1);
-    return err;
+    return 0;
 }
 
 /* Bytes that the last piece can still take. */
@@ -177,7 +184,7 @@ int spool_seal(struct spool *spool) {
     return 0;
 }
 
-static int send_file(const struct spool *spool, bytes_sink sink, void *ctx) {
+static int save_file(const struct spool *spool, struct file_sink *sink) {
     uint8_t *piece = malloc(SPOOL_PIECE);
     if (!piece)
         return -ENOMEM;
@@ -192,16 +199,16 @@ static int send_file(const struct spool *spool, bytes_sink sink, void *ctx) {
             err = n < 0 ? -errno : -EIO;
             break;
         }
-        err = sink(ctx, piece, (size_t)n);
+        err = file_sink_write(sink, piece, (size_t)n);
         at += (uint64_t)n;
     }
     free(piece);
     return err;
 }
 
-int spool_send(const struct spool *spool, bytes_sink sink, void *ctx) {
-    int err = spool->filed > 0 ? send_file(spool, sink, ctx) : 0;
-    return err ? err : send_pieces(spool, sink, ctx);
+int spool_save(const struct spool *spool, struct file_sink *sink) {
+    int err = spool->filed > 0 ? save_file(spool, sink) : 0;
+    return err ? err : save_pieces(spool, sink);
 }
 
 void spool_free(struct spool *spool) {

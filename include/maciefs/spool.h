@@ -10,6 +10,7 @@
 #define MACIEFS_SPOOL_H
 
 #include <maciefs/bytes.h>
+#include <maciefs/file_sink.h>
 #include <pthread.h>
 #include <stdbool.h>
 
@@ -63,8 +64,8 @@ int spool_restart(void *spool);
 /* Cuts what is no whole line. Returns 0 or -errno. */
 int spool_seal(struct spool *spool);
 
-/* Hands the bytes to a sink, in pieces. Returns 0, -errno of reading, or the sink's error. */
-int spool_send(const struct spool *spool, bytes_sink sink, void *ctx);
+/* Writes the bytes into a file. Returns 0, or -errno of reading or writing. */
+int spool_save(const struct spool *spool, struct file_sink *sink);
 
 void spool_free(struct spool *spool);
 

@@ -1,7 +1,10 @@
 /* The spool: whole lines alone, in memory or in a file, the same either way. */
 #include "store_kit.h"
 
+#include <maciefs/crc32c.h>
+
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 static int folder;
@@ -42,24 +45,23 @@ static void write_bytes(struct spool *spool, size_t len) {
     free(bytes);
 }
 
-struct check {
-    uint64_t len;
-    uint64_t stop; /* fails once as many bytes have come; 0: never */
-};
-
-static int check_bytes(void *ctx, const uint8_t *at, size_t len) {
-    struct check *check = ctx;
-    for (size_t i = 0; i < len; i++)
-        assert_int_equal(at[i], byte_at(check->len + i));
-    check->len += len;
-    return check->stop && check->len >= check->stop ? -EXDEV : 0;
-}
-
+/* Saves it behind some other bytes, and looks at all that is in the file then. */
 static void assert_holds(const struct spool *spool, uint64_t len) {
-    struct check check = {0};
+    static const char before[] = "before";
+    struct file_sink sink = {.fd = memfd_create("saved", MFD_CLOEXEC), .offset = sizeof before};
     assert_int_equal(spool->len, len);
-    assert_int_equal(spool_send(spool, check_bytes, &check), 0);
-    assert_int_equal(check.len, len);
+    assert_int_equal(pwrite(sink.fd, before, sizeof before, 0), sizeof before);
+    assert_int_equal(spool_save(spool, &sink), 0);
+    assert_int_equal(sink.offset, sizeof before + len);
+    assert_int_equal(lseek(sink.fd, 0, SEEK_END), sizeof before + len);
+    uint8_t *saved = malloc(len + 1);
+    assert_non_null(saved);
+    assert_int_equal(pread(sink.fd, saved, len, sizeof before), len);
+    for (uint64_t i = 0; i < len; i++)
+        assert_int_equal(saved[i], byte_at(i));
+    assert_int_equal(sink.crc32c, crc32c(0, saved, len));
+    free(saved);
+    close(sink.fd);
 }
 
 static void an_empty_spool_holds_nothing(void **state) {
@@ -143,15 +145,36 @@ static void a_restart_forgets_everything(void **state) {
     spool_free(&spool);
 }
 
-static void the_sinks_error_ends_the_sending(void **state) {
+static void what_cannot_be_saved_is_told(void **state) {
     (void)state;
+    static const size_t lens[] = {1, 3 * SPOOL_PIECE, 3 * SPOOL_MEMORY};
+    for (size_t i = 0; i < sizeof lens / sizeof *lens; i++) {
+        struct spool spool = new_spool();
+        struct file_sink sink = {.fd = open("/dev/null", O_RDONLY | O_CLOEXEC)};
+        write_bytes(&spool, lens[i]);
+        assert_int_equal(spool_save(&spool, &sink), -EBADF);
+        assert_int_equal(sink.offset, 0);
+        close(sink.fd);
+        spool_free(&spool);
+    }
+}
+
+/* What fits is written, also of a piece. */
+static void a_disk_that_fills_up_takes_what_fits(void **state) {
+    (void)state;
+    struct rlimit before, limit;
     struct spool spool = new_spool();
-    write_bytes(&spool, 3 * SPOOL_MEMORY);
-    spool_end(&spool, true);
-    assert_int_equal(spool_seal(&spool), 0);
-    struct check check = {.stop = SPOOL_MEMORY};
-    assert_int_equal(spool_send(&spool, check_bytes, &check), -EXDEV);
-    assert_true(check.len < 2 * SPOOL_MEMORY);
+    struct file_sink sink = {.fd = memfd_create("saved", MFD_CLOEXEC)};
+    signal(SIGXFSZ, SIG_IGN);
+    write_bytes(&spool, 5 * SPOOL_PIECE);
+    getrlimit(RLIMIT_FSIZE, &before);
+    limit = (struct rlimit){2 * SPOOL_PIECE + 4096, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(spool_save(&spool, &sink), -EFBIG);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(sink.offset, 2 * SPOOL_PIECE + 4096);
+    close(sink.fd);
+    assert_holds(&spool, 5 * SPOOL_PIECE);
     spool_free(&spool);
 }
 
@@ -243,7 +266,8 @@ int main(void) {
         cmocka_unit_test(what_is_no_whole_line_is_cut),
         cmocka_unit_test(small_and_large_writes_keep_their_order),
         cmocka_unit_test(a_restart_forgets_everything),
-        cmocka_unit_test(the_sinks_error_ends_the_sending),
+        cmocka_unit_test(what_cannot_be_saved_is_told),
+        cmocka_unit_test(a_disk_that_fills_up_takes_what_fits),
         cmocka_unit_test(a_full_disk_is_told),
         cmocka_unit_test(a_folder_that_is_gone_is_told),
         cmocka_unit_test(the_stock_is_kept),
