@@ -5,11 +5,16 @@
 #include <maciefs/split.h>
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+/* Pipes that are kept from one object to the next, with what their decoders need. */
+#define PIPES_KEPT 8
+
 /* The stages that an object's bytes go through: decoder → splitter → spool, or decoder → file. */
 struct pipe {
+    struct pipe *next; /* of those that nobody uses */
     struct hours *hours;
     struct decoder *decoder;
     struct splitter splitter;
@@ -65,14 +70,61 @@ static int finish(struct pipe *pipe, struct fetched *ret) {
     return !err && pipe->spool ? spool_seal(pipe->spool) : err;
 }
 
+static void pipe_free(struct pipe *pipe) {
+    decoder_free(pipe->decoder);
+    free(pipe);
+}
+
+static struct pipe *pipe_new(struct hours *hours) {
+    struct pipe *pipe = calloc(1, sizeof *pipe);
+    if (!pipe)
+        return NULL;
+    pipe->hours = hours;
+    pipe->decoder =
+        decoder_new(hours->options.config->max_object, DECODER_WHOLE_MAX, take_plain, pipe);
+    if (pipe->decoder)
+        return pipe;
+    free(pipe);
+    return NULL;
+}
+
+static struct pipe *take_pipe(struct hours *hours) {
+    pthread_mutex_lock(&hours->lock);
+    struct pipe *pipe = hours->pipes;
+    if (pipe) {
+        hours->pipes = pipe->next;
+        hours->pipe_count--;
+    }
+    pthread_mutex_unlock(&hours->lock);
+    return pipe ? pipe : pipe_new(hours);
+}
+
+static void give_back(struct pipe *pipe) {
+    struct hours *hours = pipe->hours;
+    pthread_mutex_lock(&hours->lock);
+    bool keep = hours->pipe_count < PIPES_KEPT;
+    if (keep) {
+        pipe->next = hours->pipes;
+        hours->pipes = pipe;
+        hours->pipe_count++;
+    }
+    pthread_mutex_unlock(&hours->lock);
+    if (!keep)
+        pipe_free(pipe);
+}
+
+void fetch_free(struct hours *hours) {
+    for (struct pipe *pipe = hours->pipes, *next; pipe; pipe = next) {
+        next = pipe->next;
+        pipe_free(pipe);
+    }
+    hours->pipes = NULL;
+}
+
 static int fetch(struct pipe *pipe, const struct object *object, struct fetched *ret,
                  struct fault *fault) {
     struct hours *hours = pipe->hours;
     const struct object_sink sink = {take_stored, restart, pipe};
-    pipe->decoder =
-        decoder_new(hours->options.config->max_object, DECODER_WHOLE_MAX, take_plain, pipe);
-    if (!pipe->decoder)
-        return fault_set(fault, -ENOMEM, "there is not enough memory to decode an object");
     atomic_fetch_add(&hours->options.counters->gets, 1);
     fault->text[0] = '\0';
     int err = begin(pipe);
@@ -80,7 +132,6 @@ static int fetch(struct pipe *pipe, const struct object *object, struct fetched 
         err = source_get(hours->options.source, object, &sink, fault);
     if (!err)
         err = finish(pipe, ret);
-    decoder_free(pipe->decoder);
     if (err && !fault->text[0])
         fault_set(fault, err, "%s%s cannot be taken over: %s", hours->options.source->name,
                   object->key,
@@ -88,16 +139,31 @@ static int fetch(struct pipe *pipe, const struct object *object, struct fetched 
     return err;
 }
 
+static int no_memory(struct fault *fault) {
+    return fault_set(fault, -ENOMEM, "there is not enough memory to decode an object");
+}
+
 int fetch_lines(struct hours *hours, const struct object *object, struct spool *spool,
                 struct fetched *ret, struct fault *fault) {
-    struct pipe pipe = {.hours = hours, .spool = spool};
-    return fetch(&pipe, object, ret, fault);
+    struct pipe *pipe = take_pipe(hours);
+    if (!pipe)
+        return no_memory(fault);
+    pipe->spool = spool;
+    int err = fetch(pipe, object, ret, fault);
+    give_back(pipe);
+    return err;
 }
 
 int fetch_plain(struct hours *hours, const struct object *object, int fd, struct fetched *ret,
                 struct fault *fault) {
-    struct pipe pipe = {.hours = hours, .file = {.fd = fd}};
-    return fetch(&pipe, object, ret, fault);
+    struct pipe *pipe = take_pipe(hours);
+    if (!pipe)
+        return no_memory(fault);
+    pipe->spool = NULL;
+    pipe->file.fd = fd;
+    int err = fetch(pipe, object, ret, fault);
+    give_back(pipe);
+    return err;
 }
 
 void fetch_tell(struct hours *hours, const struct object *object, const struct fetched *fetched) {

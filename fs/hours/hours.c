@@ -34,6 +34,7 @@ void hours_free(struct hours *hours) {
         return;
     source_stop(hours->options.source);
     pool_free(hours->pool);
+    fetch_free(hours);
     spool_stock_free(&hours->stock);
     pthread_cond_destroy(&hours->changed);
     pthread_mutex_destroy(&hours->lock);

@@ -22,6 +22,7 @@
 #define TOLD_MS 600000
 
 struct job;
+struct pipe;
 
 struct hours {
     struct hours_options options;
@@ -29,6 +30,8 @@ struct hours {
     struct spool_stock stock;
     pthread_mutex_t lock;   /* guards all below, jobs and batches */
     pthread_cond_t changed; /* some job ended, or someone lost patience */
+    struct pipe *pipes;     /* those that no fetch uses */
+    unsigned pipe_count;    /* of them */
     struct job *jobs;       /* those that are under way */
     struct batch *batches;  /* those that are under way */
     hour_t first_watched;
@@ -74,6 +77,9 @@ int fetch_lines(struct hours *hours, const struct object *object, struct spool *
 /* Fetches an object into a file, decoded. Returns as fetch_lines. */
 int fetch_plain(struct hours *hours, const struct object *object, int fd, struct fetched *ret,
                 struct fault *fault);
+
+/* Frees what is kept from one fetch to the next. None may be under way. */
+void fetch_free(struct hours *hours);
 
 /* Tells of damage; once, also where the object is fetched for its log and for itself. */
 void fetch_tell(struct hours *hours, const struct object *object, const struct fetched *fetched);
