@@ -94,7 +94,8 @@ def free_port():
 
 
 def s3_client(endpoint, access_key, secret_key, **config):
-    """A boto3 client that speaks path-style to `endpoint` and retries nothing."""
+    """A boto3 client that speaks path-style to `endpoint`. It tries again where the busy server closed
+    a connection under it: tests are not about that."""
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
@@ -103,7 +104,7 @@ def s3_client(endpoint, access_key, secret_key, **config):
         region_name="us-east-1",
         config=Config(
             s3={"addressing_style": "path"},
-            retries={"max_attempts": 0},
+            retries={"mode": "standard", "max_attempts": 3},
             max_pool_connections=32,
             **config,
         ),
