@@ -2,6 +2,7 @@
 #include "token_file.h"
 #include <maciefs/server_clock.h>
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
@@ -29,10 +30,8 @@ static bool is_near(const char *host) {
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++)
         if (strcasecmp(host, hosts[i]) == 0)
             return true;
-    unsigned byte[4];
-    char rest;
-    return sscanf(host, "%3u.%3u.%3u.%3u%c", &byte[0], &byte[1], &byte[2], &byte[3], &rest) == 4 &&
-           byte[0] == 127;
+    struct in_addr address;
+    return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
 static bool is_safe(const char *text) {

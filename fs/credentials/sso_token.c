@@ -50,13 +50,12 @@ static bool hash(const void *at, size_t len, uint8_t ret[static SHA1_LEN]) {
 static char *find_path(const struct sso_settings *settings) {
     const char *key = settings->session ? settings->session : settings->start_url;
     uint8_t digest[SHA1_LEN];
-    char below[sizeof ".aws/sso/cache/.json" + 2 * SHA1_LEN];
+    char hex[2 * SHA1_LEN + 1], below[64 + sizeof hex];
     if (!hash(key, strlen(key), digest))
         return NULL;
-    int len = sprintf(below, ".aws/sso/cache/");
     for (size_t i = 0; i < SHA1_LEN; i++)
-        len += sprintf(below + len, "%02x", digest[i]);
-    sprintf(below + len, ".json");
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    snprintf(below, sizeof below, ".aws/sso/cache/%s.json", hex);
     return shared_file_in_home(below);
 }
 

@@ -17,8 +17,10 @@ import time
 import urllib.parse
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from xml.sax.saxutils import escape
+
+from listener import Listener
 
 BUCKET = "fault-bucket"
 ACCESS_KEY = "FAULTACCESSKEY"
@@ -113,7 +115,7 @@ class FaultServer:
     # What the test does
 
     def start(self):
-        self._http = _Listener(("127.0.0.1", 0), _Handler)
+        self._http = Listener(("127.0.0.1", 0), _Handler)
         self._http.owner = self
         if self.tls:
             # The handshake is the connection's own thread's, not that of who accepts.
@@ -201,33 +203,6 @@ class FaultServer:
                 return entries, next(reversed(entries))
             entries[name] = item if cut < 0 else None
         return entries, None
-
-
-class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, *args):
-        super().__init__(*args)
-        self.open_sockets = set()
-
-    def process_request(self, request, client_address):
-        self.open_sockets.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request):
-        self.open_sockets.discard(request)
-        super().shutdown_request(request)
-
-    def close_connections(self):
-        for connection in list(self.open_sockets):
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def handle_error(self, request, client_address):
-        """A client that goes away is no error of the server's."""
 
 
 def _iso(when):

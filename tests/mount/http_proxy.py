@@ -9,7 +9,9 @@ import http.client
 import socket
 import threading
 import urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from listener import Listener
 
 HOP_BY_HOP = {"connection", "keep-alive", "proxy-connection", "proxy-authorization",
               "transfer-encoding"}
@@ -25,7 +27,7 @@ class HttpProxy:
         self._http = None
 
     def start(self):
-        self._http = _Listener(("127.0.0.1", 0), _Handler)
+        self._http = Listener(("127.0.0.1", 0), _Handler)
         self._http.owner = self
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -34,7 +36,7 @@ class HttpProxy:
     def stop(self):
         self._http.shutdown()
         self._http.server_close()
-        self._http.drop_all()
+        self._http.close_connections()
         self._thread.join()
 
     @property
@@ -51,33 +53,6 @@ class HttpProxy:
         if self.user and authorization != f"Basic {wanted}":
             return 407
         return self.refuse
-
-
-class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, *args):
-        super().__init__(*args)
-        self.open_sockets = set()
-
-    def process_request(self, request, client_address):
-        self.open_sockets.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request):
-        self.open_sockets.discard(request)
-        super().shutdown_request(request)
-
-    def drop_all(self):
-        for connection in list(self.open_sockets):
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def handle_error(self, request, client_address):
-        """A client that goes away is no error of the proxy's."""
 
 
 def _relay(source, sink):
