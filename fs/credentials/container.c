@@ -1,10 +1,10 @@
 #include "credentials_json.h"
 #include "token_file.h"
-#include <maciefs/server_clock.h>
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <maciefs/server_clock.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

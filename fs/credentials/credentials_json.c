@@ -1,8 +1,8 @@
 #include "credentials_json.h"
 #include "secret_json.h"
-#include <maciefs/iso8601.h>
 
 #include <errno.h>
+#include <maciefs/iso8601.h>
 #include <string.h>
 
 /* Whether what it says of itself is right, and *ret_expires when it ends. */

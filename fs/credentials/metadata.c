@@ -1,7 +1,7 @@
 #include "credentials_json.h"
-#include <maciefs/server_clock.h>
 
 #include <errno.h>
+#include <maciefs/server_clock.h>
 #include <maciefs/uri.h>
 #include <pthread.h>
 #include <stdio.h>

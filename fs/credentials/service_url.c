@@ -1,7 +1,7 @@
 #include "service_url.h"
-#include <maciefs/partition.h>
 
 #include <curl/curl.h>
+#include <maciefs/partition.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

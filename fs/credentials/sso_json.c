@@ -1,8 +1,8 @@
 #include "secret_json.h"
 #include "sso.h"
-#include <maciefs/iso8601.h>
 
 #include <errno.h>
+#include <maciefs/iso8601.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

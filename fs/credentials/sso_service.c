@@ -1,9 +1,9 @@
 #include "service_url.h"
 #include "sso.h"
-#include <maciefs/partition.h>
-#include <maciefs/server_clock.h>
 
 #include <errno.h>
+#include <maciefs/partition.h>
+#include <maciefs/server_clock.h>
 #include <maciefs/uri.h>
 #include <stdlib.h>
 #include <string.h>

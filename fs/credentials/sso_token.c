@@ -1,10 +1,10 @@
 #include "shared_file.h"
 #include "sso.h"
 #include "token_file.h"
-#include <maciefs/server_clock.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <maciefs/server_clock.h>
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <stdio.h>

@@ -1,10 +1,10 @@
 #include "sts.h"
 #include "service_url.h"
-#include <maciefs/partition.h>
-#include <maciefs/server_clock.h>
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <maciefs/partition.h>
+#include <maciefs/server_clock.h>
 #include <maciefs/sigv4.h>
 #include <maciefs/uri.h>
 #include <openssl/evp.h>

@@ -1,8 +1,8 @@
 #include "sts.h"
-#include <maciefs/iso8601.h>
-#include <maciefs/xml.h>
 
 #include <errno.h>
+#include <maciefs/iso8601.h>
+#include <maciefs/xml.h>
 #include <string.h>
 
 /* What stands before a name, as "/AssumeRoleResponse/AssumeRoleResult/Credentials/" does; NULL

@@ -1,6 +1,6 @@
 #include "format.h"
-#include <maciefs/decode.h>
 
+#include <maciefs/decode.h>
 #include <stdlib.h>
 
 /* The first that an object may be is the one it is: their first bytes differ, and plain is last. */

@@ -187,8 +187,7 @@ static void tell_refused(const struct batch *batch) {
     hour_path(batch->options.hour, HOUR_DEPTH, path);
     batch->hours->options.tell(REPORT_ERROR,
                                "%zu more objects of %s could not be fetched; as the others, they "
-                               "are tried again from time "
-                               "to time",
+                               "are tried again from time to time",
                                batch->refused - REFUSED_TOLD_MAX, path);
 }
 

@@ -1,7 +1,7 @@
 #include "hours_private.h"
-#include <maciefs/key_set.h>
 
 #include <maciefs/clock.h>
+#include <maciefs/key_set.h>
 
 #include <errno.h>
 #include <string.h>

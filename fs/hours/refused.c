@@ -1,7 +1,7 @@
 #include "hours_private.h"
-#include <maciefs/key_set.h>
 
 #include <maciefs/clock.h>
+#include <maciefs/key_set.h>
 
 static uint64_t digest_of(const struct object *object) {
     struct key_digest digest = key_digest(object->key, object->etag);

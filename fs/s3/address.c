@@ -1,11 +1,11 @@
 #include "address.h"
-#include <maciefs/partition.h>
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <maciefs/access_point.h>
 #include <maciefs/credentials.h>
+#include <maciefs/partition.h>
 #include <maciefs/sigv4.h>
 #include <maciefs/uri.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 #include "address.h"
 #include "refusal.h"
-#include <maciefs/partition.h>
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <maciefs/partition.h>
 #include <maciefs/s3.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 #include "refusal.h"
-#include <maciefs/partition.h>
 
 #include <errno.h>
 #include <maciefs/access_point.h>
+#include <maciefs/partition.h>
 #include <maciefs/s3.h>
 #include <stdio.h>
 #include <string.h>
