@@ -1,23 +1,36 @@
-#include "service_url.h"
-
 #include <curl/curl.h>
+#include <errno.h>
 #include <maciefs/partition.h>
+#include <maciefs/service_url.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-const char *service_url_named(const struct service *service) {
+static const char *find_variable(const struct service *service, const char **ret_from) {
     const char *const variables[] = {service->variable, "AWS_ENDPOINT_URL"};
-    const char *ignored = getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
-    if (ignored && strcasecmp(ignored, "true") == 0)
-        return NULL;
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
         const char *value = getenv(variables[i]);
+        *ret_from = variables[i];
         if (value && *value)
             return value;
     }
     return NULL;
+}
+
+int service_url_named(const struct service *service, const char *profile, const char **ret_from,
+                      char **ret, struct fault *fault) {
+    bool ignored;
+    int err = profile_switch(profile, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+                             "ignore_configured_endpoint_urls", &ignored, fault);
+    if (err || ignored)
+        return err ? err : -ENOENT;
+    const char *value = find_variable(service, ret_from);
+    if (!value) {
+        *ret_from = "the profile's endpoint_url";
+        return profile_setting(profile, "endpoint_url", ret, fault);
+    }
+    *ret = strdup(value);
+    return *ret ? 0 : fault_set(fault, -ENOMEM, "memory is exhausted");
 }
 
 /* GovCloud's usual addresses are FIPS's. */

@@ -65,9 +65,9 @@ int sso_token_get(const struct sso_settings *settings, const struct credentials_
 
 /*
  * The two services, without retries: whoever asks comes back. They are at AWS_ENDPOINT_URL_SSO and
- * AWS_ENDPOINT_URL_SSO_OIDC, else at AWS_ENDPOINT_URL, else at the region's. Errors of both:
- * -EACCES for refusals; -ENETDOWN where the service is away or throttles; -EINVAL for an endpoint
- * or region that is none; -EPROTO for an answer that is none; -ECANCELED; -ENOMEM.
+ * AWS_ENDPOINT_URL_SSO_OIDC or where else service_url.h finds them, else in the region. Errors of
+ * both: -EACCES for refusals; -ENETDOWN where the service is away or throttles; -EINVAL for an
+ * endpoint or region that is none; -EPROTO for an answer that is none; -ECANCELED; -ENOMEM.
  */
 
 /* The role's credentials ("GetRoleCredentials"). */

@@ -1,9 +1,9 @@
-#include "service_url.h"
 #include "sso.h"
 
 #include <errno.h>
 #include <maciefs/partition.h>
 #include <maciefs/server_clock.h>
+#include <maciefs/service_url.h>
 #include <maciefs/uri.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,35 +21,44 @@ static int out_of_memory(const struct sso_settings *settings, struct fault *faul
 
 /* --- Where to ask ----------------------------------------------------------------------------- */
 
-static int append_given(const struct service *service, const char *given, struct buf *url,
-                        struct fault *fault) {
-    if (!service_url_is_valid(given))
+static int append_named(const char *named, const char *from, struct buf *url, struct fault *fault) {
+    if (!service_url_is_valid(named))
         return fault_set(fault, -EINVAL, "%s is no address: give it as http[s]://HOST[:PORT]",
-                         service->variable);
-    size_t len = strlen(given);
-    while (given[len - 1] == '/')
+                         from);
+    size_t len = strlen(named);
+    while (named[len - 1] == '/')
         len--;
-    return buf_append(url, given, len);
+    return buf_append(url, named, len);
 }
 
-/* Appends the service's origin: the environment's, or the region's. */
-static int append_origin(const struct sso_settings *settings, const struct service *service,
-                         struct buf *url, struct fault *fault) {
-    const char *given = service_url_named(service), *region = settings->region;
-    if (given)
-        return append_given(service, given, url, fault);
-    if (!region_is_valid(region))
+static int append_regions(const struct sso_settings *settings, const struct service *service,
+                          struct buf *url, struct fault *fault) {
+    struct address_kind kind;
+    if (!region_is_valid(settings->region))
         return fault_set(fault, -EINVAL,
                          "profile '%s' signs in with sso_region = %s, which is no region: it is "
                          "written as eu-west-1",
-                         settings->profile, region);
-    struct address_kind kind;
+                         settings->profile, settings->region);
     int err = profile_address_kind(settings->profile, &kind, fault);
     if (err)
         return err;
-    char *origin = service_url_in(service, region, &kind);
+    char *origin = service_url_in(service, settings->region, &kind);
     err = origin ? buf_append_str(url, origin) : -ENOMEM;
     free(origin);
+    return err;
+}
+
+/* Appends the service's origin: the user's, or the region's. */
+static int append_origin(const struct sso_settings *settings, const struct service *service,
+                         struct buf *url, struct fault *fault) {
+    const char *from;
+    char *named = NULL;
+    int err = service_url_named(service, settings->profile, &from, &named, fault);
+    if (err == -ENOENT)
+        return append_regions(settings, service, url, fault);
+    if (!err)
+        err = append_named(named, from, url, fault);
+    free(named);
     return err;
 }
 

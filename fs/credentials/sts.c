@@ -1,10 +1,10 @@
 #include "sts.h"
-#include "service_url.h"
 
 #include <curl/curl.h>
 #include <errno.h>
 #include <maciefs/partition.h>
 #include <maciefs/server_clock.h>
+#include <maciefs/service_url.h>
 #include <maciefs/sigv4.h>
 #include <maciefs/uri.h>
 #include <openssl/evp.h>
@@ -83,17 +83,24 @@ static int split_url(const struct sts_call *call, struct target *target, struct 
     return err;
 }
 
-/* The URL: the role's own, the environment's, or the region's. */
-static int find_url(const struct sts_call *call, char **ret, struct fault *fault) {
-    const char *given = call->role->sts_endpoint;
-    struct address_kind kind = {0};
-    if (!given || !*given)
-        given = service_url_named(&sts);
-    int err = given ? 0 : profile_address_kind(call->role->profile, &kind, fault);
+static int regions_url(const struct sts_call *call, char **ret, struct fault *fault) {
+    struct address_kind kind;
+    int err = profile_address_kind(call->role->profile, &kind, fault);
     if (err)
         return err;
-    *ret = given ? strdup(given) : service_url_in(&sts, region_of(call), &kind);
+    *ret = service_url_in(&sts, region_of(call), &kind);
     return *ret ? 0 : out_of_memory(call, fault);
+}
+
+/* The URL: the role's own, the user's, or the region's. */
+static int find_url(const struct sts_call *call, char **ret, struct fault *fault) {
+    const char *given = call->role->sts_endpoint, *from;
+    if (given && *given) {
+        *ret = strdup(given);
+        return *ret ? 0 : out_of_memory(call, fault);
+    }
+    int err = service_url_named(&sts, call->role->profile, &from, ret, fault);
+    return err == -ENOENT ? regions_url(call, ret, fault) : err;
 }
 
 static int find_target(const struct sts_call *call, struct target *ret, struct fault *fault) {

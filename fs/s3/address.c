@@ -6,6 +6,7 @@
 #include <maciefs/access_point.h>
 #include <maciefs/credentials.h>
 #include <maciefs/partition.h>
+#include <maciefs/service_url.h>
 #include <maciefs/sigv4.h>
 #include <maciefs/uri.h>
 #include <stdio.h>
@@ -169,39 +170,16 @@ static int given_endpoint(const char *from, const char *text, struct endpoint *r
     return err;
 }
 
-static const char *endpoint_variable(const char **ret_from) {
-    static const char *const variables[] = {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"};
-    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
-        const char *value = getenv(variables[i]);
-        *ret_from = variables[i];
-        if (value && *value)
-            return value;
-    }
-    return NULL;
-}
-
-static int copy_endpoint(const char *text, char **ret, struct fault *fault) {
-    *ret = strdup(text);
-    return *ret ? 0 : fault_set(fault, -ENOMEM, "memory is exhausted");
-}
-
-/* Where an endpoint is named, other than AWS's: the option, variables, the profile. Returns 0 and
+/* Where an endpoint is named, other than AWS's: the option, or as for every service. Returns 0 and
  * the text, to be freed, and who named it; -ENOENT where none does. */
 static int find_endpoint(const struct config *config, const char **ret_from, char **ret,
                          struct fault *fault) {
-    bool ignored;
+    static const struct service s3 = {"s3", "AWS_ENDPOINT_URL_S3"};
+    if (!config->endpoint)
+        return service_url_named(&s3, config->profile, ret_from, ret, fault);
     *ret_from = "endpoint";
-    if (config->endpoint)
-        return copy_endpoint(config->endpoint, ret, fault);
-    int err = profile_switch(config->profile, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-                             "ignore_configured_endpoint_urls", &ignored, fault);
-    if (err || ignored)
-        return err ? err : -ENOENT;
-    const char *text = endpoint_variable(ret_from);
-    if (text)
-        return copy_endpoint(text, ret, fault);
-    *ret_from = "the profile's endpoint_url";
-    return profile_setting(config->profile, "endpoint_url", ret, fault);
+    *ret = strdup(config->endpoint);
+    return *ret ? 0 : fault_set(fault, -ENOMEM, "memory is exhausted");
 }
 
 /* Puts the bucket before the host, or behind the path. */

@@ -114,7 +114,7 @@ struct credentials_role {
     const char *session_name; /* NULL: "maciefs-" and the seconds since 1970 */
     const char *external_id;
     unsigned duration_s; /* 0: not sent, which STS takes for an hour */
-    /* NULL: AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL, else https://sts.REGION.amazonaws.com */
+    /* NULL: where service_url.h finds it named, else https://sts.REGION.amazonaws.com */
     const char *sts_endpoint;
     const char *region;  /* that is asked, and signed for */
     const char *profile; /* whose settings tell which of AWS's addresses; as in profile_setting */

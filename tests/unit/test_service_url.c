@@ -1,11 +1,14 @@
 /* Where services are asked: the addresses are those that AWS's own Python library finds. */
-#include "../../fs/credentials/service_url.h"
+#include <maciefs/service_url.h>
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -49,18 +52,60 @@ static void each_region_and_kind_has_its_own(void **state) {
     }
 }
 
-static void variables_name_another(void **state) {
+static char config_path[] = "/tmp/maciefs-test-XXXXXX";
+
+static int write_config(const char *settings) {
+    FILE *file = fopen(config_path, "w");
+    if (!file)
+        return -1;
+    fprintf(file, "[default]\n%s", settings);
+    return fclose(file);
+}
+
+static void assert_named(const struct service *service, const char *url, const char *by) {
+    const char *from = NULL;
+    char *named = NULL;
+    struct fault fault;
+    int err = service_url_named(service, NULL, &from, &named, &fault);
+    assert_int_equal(err, url ? 0 : -ENOENT);
+    if (url) {
+        assert_string_equal(named, url);
+        assert_string_equal(from, by);
+    }
+    free(named);
+}
+
+static void the_user_names_another(void **state) {
     (void)state;
-    assert_null(service_url_named(&sts));
+    assert_named(&sts, NULL, NULL);
+    assert_int_equal(write_config("endpoint_url = http://profile.example\n"), 0);
+    assert_named(&sts, "http://profile.example", "the profile's endpoint_url");
     setenv("AWS_ENDPOINT_URL", "http://all.example", 1);
-    assert_string_equal(service_url_named(&sts), "http://all.example");
+    assert_named(&sts, "http://all.example", "AWS_ENDPOINT_URL");
     setenv("AWS_ENDPOINT_URL_STS", "http://sts.example", 1);
-    assert_string_equal(service_url_named(&sts), "http://sts.example");
-    assert_string_equal(service_url_named(&portal), "http://all.example");
+    assert_named(&sts, "http://sts.example", "AWS_ENDPOINT_URL_STS");
+    assert_named(&portal, "http://all.example", "AWS_ENDPOINT_URL");
     setenv("AWS_ENDPOINT_URL_STS", "", 1);
-    assert_string_equal(service_url_named(&sts), "http://all.example");
+    assert_named(&sts, "http://all.example", "AWS_ENDPOINT_URL");
     setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "True", 1);
-    assert_null(service_url_named(&sts));
+    assert_named(&sts, NULL, NULL);
+    unsetenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+    assert_int_equal(write_config("ignore_configured_endpoint_urls = true\n"), 0);
+    assert_named(&sts, NULL, NULL);
+}
+
+static int make_config(void **state) {
+    (void)state;
+    int fd = mkstemp(config_path);
+    setenv("AWS_CONFIG_FILE", config_path, 1);
+    setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent", 1);
+    unsetenv("AWS_PROFILE");
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_config(void **state) {
+    (void)state;
+    return unlink(config_path);
 }
 
 static void what_is_no_address_is_told(void **state) {
@@ -84,8 +129,8 @@ static void what_is_no_address_is_told(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(each_region_and_kind_has_its_own, clean),
-        cmocka_unit_test_setup_teardown(variables_name_another, clean, clean),
+        cmocka_unit_test_setup_teardown(the_user_names_another, clean, clean),
         cmocka_unit_test_setup(what_is_no_address_is_told, clean),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_config, remove_config);
 }
