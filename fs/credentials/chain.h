@@ -18,8 +18,8 @@ struct chain {
 /* An empty one; NULL without memory. */
 struct chain *chain_new(const struct credentials_network *network);
 
-/* Adds a provider, of CHAIN_PROVIDERS_MAX at most, which is taken over; as it is, or behind a cache.
- * NULL stands for one that there was no memory for. */
+/* Adds a provider, of CHAIN_PROVIDERS_MAX at most, which is taken over; as it is, or behind a
+ * cache. NULL stands for one that there was no memory for. */
 void chain_add(struct chain *chain, struct credentials_provider *provider);
 void chain_add_cached(struct chain *chain, struct credentials_provider *provider);
 
