@@ -139,7 +139,8 @@ def test_a_kill_forgets_nothing_of_what_was_given(many, local, make_mount, start
     assert again.next_read() >= given
     reads, _ = reader.finish()
     assert given + sum(reads) == MANY
-    assert max(reads) <= 20
+    # A step of its own, and one that the other may have been given before it.
+    assert max(reads) <= 2 * 20
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
