@@ -17,6 +17,7 @@ struct folder {
     hour_t folder;
     unsigned depth;
     int64_t listed;
+    bool whole; /* its children's own were listed with it, so that all that have any are kept */
     struct children children;
 };
 
@@ -164,7 +165,7 @@ static int list_folders(struct catalog *catalog, hour_t folder, unsigned depth,
 }
 
 /* Keeps the answer, which becomes the catalog's. Without memory it is just not kept. */
-static void keep_folder(struct catalog *catalog, hour_t folder, unsigned depth,
+static void keep_folder(struct catalog *catalog, hour_t folder, unsigned depth, bool whole,
                         struct children *children) {
     struct folder *known = find_folder(catalog, folder, depth);
     if (!known && catalog->folder_count == FOLDERS_MAX)
@@ -183,7 +184,7 @@ static void keep_folder(struct catalog *catalog, hour_t folder, unsigned depth,
         children_free(&known->children);
     else
         known = &catalog->folders[catalog->folder_count++];
-    *known = (struct folder){folder, depth, clock_ms(), *children};
+    *known = (struct folder){folder, depth, clock_ms(), whole, *children};
 }
 
 /*
@@ -266,10 +267,10 @@ static int list_month(struct catalog *catalog, struct month *month, struct fault
 static void keep_month(struct catalog *catalog, struct month *month) {
     hour_t day;
     for (size_t n = 0; children_at(&month->days, month->label, 2, n, &day); n++) {
-        keep_folder(catalog, day, 3, &month->hours[hour_day(day)]);
+        keep_folder(catalog, day, 3, false, &month->hours[hour_day(day)]);
         month->hours[hour_day(day)] = (struct children){0};
     }
-    keep_folder(catalog, month->label, 2, &month->days);
+    keep_folder(catalog, month->label, 2, true, &month->days);
     month->days = (struct children){0};
 }
 
@@ -305,9 +306,16 @@ int catalog_list_folder(struct catalog *catalog, hour_t folder, unsigned depth,
         return err;
     }
     pthread_mutex_lock(&catalog->lock);
-    keep_folder(catalog, folder, depth, &children);
+    keep_folder(catalog, folder, depth, false, &children);
     pthread_mutex_unlock(&catalog->lock);
     return 0;
+}
+
+/* A day that is not kept, though its whole month was listed. The lock is held. */
+static bool is_known_empty(struct catalog *catalog, hour_t day) {
+    hour_t label = hour_pack(hour_year(day), hour_month(day), 0, 0);
+    const struct folder *month = find_folder(catalog, label, 2);
+    return is_fresh(catalog, month) && month->whole && !find_folder(catalog, day, 3);
 }
 
 int catalog_children(struct catalog *catalog, hour_t folder, unsigned depth, struct children *ret,
@@ -315,7 +323,7 @@ int catalog_children(struct catalog *catalog, hour_t folder, unsigned depth, str
     pthread_mutex_lock(&catalog->lock);
     const struct folder *known = find_folder(catalog, folder, depth);
     int err = known ? add_all(ret, &known->children, folder, depth) : 0;
-    *ret_fresh = is_fresh(catalog, known);
+    *ret_fresh = is_fresh(catalog, known) || (depth == 3 && is_known_empty(catalog, folder));
     pthread_mutex_unlock(&catalog->lock);
     return err;
 }

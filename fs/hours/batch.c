@@ -4,8 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Objects of one batch that are fetched or wait for those before them. */
-#define WINDOW 32
+/*
+ * Objects of one batch that are fetched or wait for those before them: some, or many small ones. So
+ * an hour of small objects is fetched before the next one's, whose fetching goes on while the disk
+ * writes it; and an hour that is asked for later does not wait for very much.
+ */
+#define WINDOW_MIN 32
+#define WINDOW_MAX 128
+#define WINDOW_BYTES (8u << 20) /* stored */
 
 /* Bytes, and objects, after which even a batch that nobody watches is committed. */
 #define COMMIT_BYTES (64u << 20)
@@ -35,7 +41,8 @@ struct batch {
     struct item *items;
     size_t count, cap;
     size_t submitted;
-    size_t written; /* items that are done with */
+    size_t written;  /* items that are done with */
+    uint64_t window; /* stored bytes of the items between the two */
     size_t running; /* tasks submitted and not ended */
     bool writing;   /* some thread is the writer */
     uint64_t bytes; /* written and not committed */
@@ -76,8 +83,8 @@ int batch_new(struct hours *hours, const struct batch_options *options, struct b
 
 int batch_wait(struct hours *hours, hour_t hour, struct patience *patience) {
     pthread_mutex_lock(&hours->lock);
-    while (is_busy(hours, hour) && !atomic_load(&patience->lost))
-        pthread_cond_wait(&hours->changed, &hours->lock);
+    while (is_busy(hours, hour) && hours_wait(hours, patience))
+        ;
     int err = is_busy(hours, hour) ? -EINTR : 0;
     pthread_mutex_unlock(&hours->lock);
     return err;
@@ -324,6 +331,7 @@ static void write_ready(struct batch *batch) {
         write_item(batch, item, ended, pause);
         pthread_mutex_lock(&hours->lock);
         batch->written++;
+        batch->window -= item->object.size;
         submit(batch);
     }
     batch->writing = false;
@@ -347,10 +355,16 @@ static void run_item(struct task *task) {
         finish(batch);
 }
 
-/* Keeps WINDOW objects under way; the lock is held. */
+static bool window_has_room(const struct batch *batch) {
+    size_t objects = batch->submitted - batch->written;
+    return objects < WINDOW_MIN || (objects < WINDOW_MAX && batch->window < WINDOW_BYTES);
+}
+
+/* Keeps the window full; the lock is held. */
 static void submit(struct batch *batch) {
-    while (batch->submitted < batch->count && batch->submitted < batch->written + WINDOW) {
+    while (batch->submitted < batch->count && window_has_room(batch)) {
         struct item *item = &batch->items[batch->submitted++];
+        batch->window += item->object.size;
         item->task.run = run_item;
         item->batch = batch;
         batch->running++;

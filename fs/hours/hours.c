@@ -41,6 +41,15 @@ void hours_free(struct hours *hours) {
     free(hours);
 }
 
+bool hours_wait(struct hours *hours, struct patience *patience) {
+    if (atomic_load(&patience->lost))
+        return false;
+    if (patience->waits)
+        patience->waits();
+    pthread_cond_wait(&hours->changed, &hours->lock);
+    return true;
+}
+
 void hours_wake(struct hours *hours) {
     pthread_mutex_lock(&hours->lock);
     pthread_cond_broadcast(&hours->changed);

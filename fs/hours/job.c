@@ -73,8 +73,8 @@ int job_wait(struct hours *hours, job_work work, hour_t hour, unsigned depth,
         return -ENOMEM;
     }
     job->refs++;
-    while (!job->ended && !atomic_load(&patience->lost))
-        pthread_cond_wait(&hours->changed, &hours->lock);
+    while (!job->ended && hours_wait(hours, patience))
+        ;
     int err = job->ended ? job->err : -EINTR;
     unref(job);
     pthread_mutex_unlock(&hours->lock);

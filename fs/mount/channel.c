@@ -18,7 +18,7 @@
 #define REQUEST_MAX FUSE_MIN_READ_BUFFER
 #define MAX_WRITE 4096
 
-#define FIRST_READERS 2
+#define FIRST_THREADS 2
 #define IDLE_MAX 8
 #define THREAD_STACK (256 * 1024)
 
@@ -45,20 +45,30 @@ struct channel {
     int fd;
 };
 
-/* The threads of one server. */
+/*
+ * The threads of one server. One of them leads: it alone waits for the kernel, so that each request
+ * of a reader that makes one after another finds the same thread, awake and with warm caches. It
+ * serves what it read and goes on, unless that may take a while: then another leads.
+ */
 struct crew {
     struct channel *channel;
     struct fuse_session *session;
     pthread_mutex_t lock; /* guards all below */
-    pthread_cond_t changed;
+    pthread_cond_t turn;  /* nobody leads, or all is over */
+    pthread_cond_t ended; /* some thread has */
     unsigned running;
-    unsigned reading; /* of those, how many wait for the kernel */
-    int err;          /* the first failure */
+    unsigned idle; /* of those, how many wait for their turn */
+    bool led;
+    bool over; /* there is nothing more to read */
+    int err;   /* the first failure */
     struct seat {
         struct crew *crew;
         bool taken;
     } seats[CHANNEL_SLOTS]; /* one a slot */
 };
+
+/* The crew that this thread leads, or NULL. */
+static _Thread_local struct crew *led_crew;
 
 /* --- requests ----------------------------------------------------------------------------------
  */
@@ -246,34 +256,73 @@ static int start_thread(struct crew *crew, unsigned slot) {
 }
 
 /* Starts a thread on a free slot, if there is one; the lock is held. */
-static int start_reader(struct crew *crew) {
+static int start_another(struct crew *crew) {
     for (unsigned slot = 0; slot < CHANNEL_SLOTS; slot++)
         if (!crew->seats[slot].taken)
             return start_thread(crew, slot);
     return -EAGAIN;
 }
 
-/* Waits for the kernel's next request. Returns false when this thread is to end. */
-static bool take_request(struct crew *crew, unsigned slot) {
+void channel_step_aside(void) {
+    struct crew *crew = led_crew;
+    if (!crew)
+        return;
+    led_crew = NULL;
     pthread_mutex_lock(&crew->lock);
-    bool wanted = crew->reading < IDLE_MAX;
-    if (wanted)
-        crew->reading++;
-    pthread_mutex_unlock(&crew->lock);
-    if (!wanted)
-        return false;
-
-    int err = request_read(&crew->channel->slots[slot], crew->channel->fd);
-
-    pthread_mutex_lock(&crew->lock);
-    crew->reading--;
+    crew->led = false;
     /* Where no thread can be had, the kernel's queue waits until one of these is done. */
-    if (!err && crew->reading == 0)
-        start_reader(crew);
-    if (err && err != -ENODEV && !crew->err)
-        crew->err = err;
+    if (crew->idle > 0)
+        pthread_cond_signal(&crew->turn);
+    else
+        start_another(crew);
     pthread_mutex_unlock(&crew->lock);
-    return !err;
+}
+
+/* Waits for its turn to lead. Returns false when this thread is to end. */
+static bool take_lead(struct crew *crew) {
+    pthread_mutex_lock(&crew->lock);
+    bool spare = crew->led && crew->idle == IDLE_MAX;
+    crew->idle++;
+    while (!spare && crew->led && !crew->over)
+        pthread_cond_wait(&crew->turn, &crew->lock);
+    crew->idle--;
+    bool leads = !spare && !crew->over;
+    if (leads) {
+        crew->led = true;
+        led_crew = crew;
+    }
+    pthread_mutex_unlock(&crew->lock);
+    return leads;
+}
+
+/* Reading has come to its end, for all: the file system was unmounted, or worse. */
+static void end_all(struct crew *crew, int err) {
+    led_crew = NULL;
+    pthread_mutex_lock(&crew->lock);
+    crew->over = true;
+    if (err != -ENODEV && !crew->err)
+        crew->err = err;
+    pthread_cond_broadcast(&crew->turn);
+    pthread_mutex_unlock(&crew->lock);
+}
+
+/* Reading a file is work of the disk, if not of Wazuh's pace. All else waits with patience. */
+static bool takes_a_while(const union request *request) {
+    return request->header.opcode == FUSE_READ;
+}
+
+static void lead(struct crew *crew, unsigned slot) {
+    union request *request = &crew->channel->slots[slot];
+    while (led_crew) {
+        int err = request_read(request, crew->channel->fd);
+        if (err) {
+            end_all(crew, err);
+            return;
+        }
+        if (takes_a_while(request))
+            channel_step_aside();
+        serve_slot(crew, slot);
+    }
 }
 
 static void *thread_main(void *arg) {
@@ -282,13 +331,13 @@ static void *thread_main(void *arg) {
     unsigned slot = (unsigned)(seat - crew->seats);
     if (request_held(&crew->channel->slots[slot]))
         serve_slot(crew, slot);
-    while (take_request(crew, slot))
-        serve_slot(crew, slot);
+    while (take_lead(crew))
+        lead(crew, slot);
 
     pthread_mutex_lock(&crew->lock);
     seat->taken = false;
     crew->running--;
-    pthread_cond_signal(&crew->changed);
+    pthread_cond_signal(&crew->ended);
     pthread_mutex_unlock(&crew->lock);
     return NULL;
 }
@@ -301,10 +350,10 @@ static int crew_work(struct crew *crew) {
     for (unsigned slot = 0; slot < used && !crew->err; slot++)
         if (request_held(&channel->slots[slot]))
             crew->err = start_thread(crew, slot);
-    for (unsigned i = 0; i < FIRST_READERS && !crew->err; i++)
-        crew->err = start_reader(crew);
+    for (unsigned i = 0; i < FIRST_THREADS && !crew->err; i++)
+        crew->err = start_another(crew);
     while (crew->running > 0 && !crew->err)
-        pthread_cond_wait(&crew->changed, &crew->lock);
+        pthread_cond_wait(&crew->ended, &crew->lock);
     int err = crew->err;
     pthread_mutex_unlock(&crew->lock);
     return err;
@@ -350,11 +399,13 @@ int channel_serve(struct channel *channel, struct fuse_session *session, void (*
         return -ENOMEM;
     *crew = (struct crew){.channel = channel, .session = session};
     pthread_mutex_init(&crew->lock, NULL);
-    pthread_cond_init(&crew->changed, NULL);
+    pthread_cond_init(&crew->turn, NULL);
+    pthread_cond_init(&crew->ended, NULL);
     err = crew_work(crew);
     if (err)
         return err; /* its threads may still run */
-    pthread_cond_destroy(&crew->changed);
+    pthread_cond_destroy(&crew->ended);
+    pthread_cond_destroy(&crew->turn);
     pthread_mutex_destroy(&crew->lock);
     free(crew);
     return 0;

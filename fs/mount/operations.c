@@ -37,7 +37,8 @@ static void lose_patience(fuse_req_t fuse, void *ctx) {
 
 /* Returns whether the id is one; else the request is answered. */
 static bool begin(struct request *request, fuse_req_t fuse, fuse_ino_t id) {
-    *request = (struct request){.fuse = fuse, .tree = fuse_req_userdata(fuse)};
+    *request = (struct request){.fuse = fuse, .tree = fuse_req_userdata(fuse),
+                                .patience = {.waits = channel_step_aside}};
     if (!node_of_id(id, &request->node)) {
         fuse_reply_err(fuse, ENOENT);
         return false;

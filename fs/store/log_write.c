@@ -12,6 +12,7 @@
 struct uncommitted {
     int data;     /* the log's file */
     uint64_t len; /* bytes of it, committed ones included */
+    uint64_t started; /* of those, what the disk was told to write */
     int64_t modified;
     struct buf lines; /* for the journal */
     struct buf keys;  /* struct key_digest, one after another */
@@ -20,6 +21,9 @@ struct uncommitted {
 
 /* The journal's lines and the keys of what one commit may hold; a writer commits long before. */
 #define LINES_MAX (256u << 20)
+
+/* Bytes after which the disk is told to begin. */
+#define WRITING_BYTES (2u << 20)
 
 /* The writer reads the pointer freely; it is set under the lock for eviction's sake. */
 static void set_uncommitted(struct store *store, struct log *log, struct uncommitted *uncommitted) {
@@ -47,7 +51,7 @@ static int open_uncommitted(struct store *store, struct log *log) {
         return -ENOMEM;
     }
     uncommitted->data = data;
-    uncommitted->len = log->committed;
+    uncommitted->len = uncommitted->started = log->committed;
     buf_init(&uncommitted->lines, LINES_MAX);
     buf_init(&uncommitted->keys, LINES_MAX);
     set_uncommitted(store, log, uncommitted);
@@ -99,6 +103,19 @@ static int copy_text(char *to, size_t size, const char *from) {
     return 0;
 }
 
+/*
+ * Lets the disk begin early: else it would stand still while objects are fetched, and those who wait
+ * for the commit would wait for all of it.
+ */
+static void start_writing(struct uncommitted *uncommitted) {
+    uint64_t len = uncommitted->len - uncommitted->started;
+    if (len < WRITING_BYTES)
+        return;
+    (void)sync_file_range(uncommitted->data, (off_t)uncommitted->started, (off_t)len,
+                          SYNC_FILE_RANGE_WRITE);
+    uncommitted->started = uncommitted->len;
+}
+
 static int write_object(struct log *log, const struct object *object, const struct spool *spool,
                         bool damaged) {
     struct uncommitted *uncommitted = log->uncommitted;
@@ -124,6 +141,7 @@ static int write_object(struct log *log, const struct object *object, const stru
     if (err)
         return err;
     uncommitted->len = sink.offset;
+    start_writing(uncommitted);
     count(uncommitted, log->hour, object, spool, damaged);
     return 0;
 }

@@ -12,9 +12,10 @@
  * The kernel sends INIT once. It is kept too, and told again to each new server's libfuse; the
  * kernel ignores the second answer.
  *
- * A thread serves one request at a time and may wait in it (for an old hour to be fetched). When no
- * thread is left that reads, another is started, up to CHANNEL_SLOTS. A request whose reader was
- * interrupted (Ctrl-C) while the server died is answered -EINTR by the next one.
+ * A thread serves one request at a time. One thread reads and serves what is quickly done; before
+ * one waits (for an old hour to be fetched) or reads a file it steps aside, and another goes on
+ * reading, which is started if need be, up to CHANNEL_SLOTS. A request whose reader was interrupted
+ * (Ctrl-C) while the server died is answered -EINTR by the next one.
  *
  * Sources: linux/fuse.h; libfuse 3.14's fuse_lowlevel.h (fuse_session_custom_io,
  * fuse_session_process_buf).
@@ -47,6 +48,12 @@ int channel_new(int fd, struct channel **ret);
  */
 int channel_serve(struct channel *channel, struct fuse_session *session, void (*ready)(void *),
                   void *ctx);
+
+/*
+ * To be called by an operation before it waits for something: lets another thread read what the
+ * kernel sends meanwhile. Any number of times, from any thread; takes no lock but the channel's.
+ */
+void channel_step_aside(void);
 
 /*
  * In the keeper, after a server crashed (was not killed, that is): what it held may be what crashed

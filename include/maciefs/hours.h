@@ -23,6 +23,8 @@
 /* A caller that may stop waiting: it sets `lost` and calls hours_wake. */
 struct patience {
     atomic_bool lost;
+    /* Called, with locks held, before it is made to wait; maybe more than once. NULL: no need. */
+    void (*waits)(void);
 };
 
 /*

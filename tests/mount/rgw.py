@@ -66,6 +66,15 @@ debug rgw = 0/0
 debug ms = 0/0
 debug osd = 0/0
 debug objecter = 0/0
+debug auth = 0/0
+debug finisher = 0/0
+debug throttle = 0/0
+debug optracker = 0/0
+debug objclass = 0/0
+debug rados = 0/0
+debug tp = 0/0
+perf = false
+osd enable op tracker = false
 rgw enable usage log = false
 rgw enable ops log = false
 rgw enable gc threads = false
@@ -74,6 +83,7 @@ rgw enable quota threads = false
 rgw dynamic resharding = false
 rgw override bucket index max shards = 1
 rgw max chunk size = 4194304
+rgw thread pool size = 32
 [client.rgw]
 rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 [client.sts]
@@ -81,6 +91,9 @@ rgw frontends = beast endpoint=127.0.0.1:{sts_port} tcp_nodelay=1
 rgw s3 auth use sts = true
 rgw sts key = {sts_key}
 """
+
+# What Ceph is made for, and Debian does not link its OSD to: with it a listing takes two thirds.
+ALLOCATOR = "libtcmalloc.so.4"
 
 START_LIMIT_S = 60
 USER = "tester"
@@ -223,7 +236,7 @@ class Rgw:
         self._ceph("osd", "new", identity)
         self._run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", identity)
         self._ceph("osd", "crush", "add", "osd.0", "1.0", "root=default")
-        self._spawn("ceph-osd", "-i", "0", "-f")
+        self._spawn("ceph-osd", "-i", "0", "-f", LD_PRELOAD=ALLOCATOR)
 
     def _start_gateway(self, name, port):
         gateway = self._spawn("radosgw", "-n", name, "-f")
@@ -241,12 +254,13 @@ class Rgw:
     def _command(self, program, args, configured=True):
         return [program, *(["-c", self.conf] if configured else []), *args]
 
-    def _spawn(self, program, *args):
+    def _spawn(self, program, *args, **env):
         # A server never outlives the program that started it, not even one that was killed.
         command = ["setpriv", "--pdeathsig", "KILL", *self._command(program, args)]
         with open(os.path.join(self.folder, f"{program}.out"), "ab") as out:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
-                                       stdout=out, stderr=out, start_new_session=True)
+            process = subprocess.Popen(command, env=dict(os.environ, **env),
+                                       stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                       start_new_session=True)
         self.processes.append(process)
         return process
 
