@@ -43,13 +43,13 @@ struct batch {
     size_t submitted;
     size_t written;  /* items that are done with */
     uint64_t window; /* stored bytes of the items between the two */
-    size_t running; /* tasks submitted and not ended */
-    bool writing;   /* some thread is the writer */
-    uint64_t bytes; /* written and not committed */
-    size_t objects; /* likewise */
-    bool used_disk; /* bytes were written, so there was room */
-    size_t refused; /* objects that could not be fetched, and of which that is news */
-    int err;        /* ends the batch */
+    size_t running;  /* tasks submitted and not ended */
+    bool writing;    /* some thread is the writer */
+    uint64_t bytes;  /* written and not committed */
+    size_t objects;  /* likewise */
+    bool used_disk;  /* bytes were written, so there was room */
+    size_t refused;  /* objects that could not be fetched, and of which that is news */
+    int err;         /* ends the batch */
     struct fault fault;
 };
 

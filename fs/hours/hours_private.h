@@ -58,7 +58,8 @@ struct hours {
     unsigned told_next;
 };
 
-/* Waits until something changes; the lock is held. Returns false, at once, where patience is lost. */
+/* Waits until something changes; the lock is held. Returns false, at once, where patience is lost.
+ */
 bool hours_wait(struct hours *hours, struct patience *patience);
 
 /* -- fetch.c: one object, from the source to its lines or plain bytes -----------------------------

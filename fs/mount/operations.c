@@ -37,8 +37,8 @@ static void lose_patience(fuse_req_t fuse, void *ctx) {
 
 /* Returns whether the id is one; else the request is answered. */
 static bool begin(struct request *request, fuse_req_t fuse, fuse_ino_t id) {
-    *request = (struct request){.fuse = fuse, .tree = fuse_req_userdata(fuse),
-                                .patience = {.waits = channel_step_aside}};
+    *request = (struct request){
+        .fuse = fuse, .tree = fuse_req_userdata(fuse), .patience = {.waits = channel_step_aside}};
     if (!node_of_id(id, &request->node)) {
         fuse_reply_err(fuse, ENOENT);
         return false;
@@ -62,8 +62,9 @@ static void op_init(void *userdata, struct fuse_conn_info *conn) {
     (void)userdata;
     conn->max_write = READ_MAX; /* libfuse makes the limit of reads of it */
     conn->max_read = 0;
-    conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ |
-                              FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+    /* Pages are not moved: what was read would have to be read from the disk again. */
+    conn->want &=
+        ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_MOVE);
 }
 
 static void op_lookup(fuse_req_t fuse, fuse_ino_t parent, const char *name) {
@@ -122,6 +123,20 @@ static void op_open(fuse_req_t fuse, fuse_ino_t id, struct fuse_file_info *info)
     fuse_reply_open(fuse, info);
 }
 
+/* A file's bytes go from its pages to the kernel's answer, without a copy of ours. */
+static void reply_bytes(fuse_req_t fuse, const struct tree_bytes *bytes) {
+    const struct file_range *file = &bytes->file;
+    struct fuse_bufvec data = FUSE_BUFVEC_INIT(file->fd < 0 ? bytes->len : file->len);
+    if (file->fd < 0) {
+        fuse_reply_buf(fuse, (const char *)bytes->at, bytes->len);
+        return;
+    }
+    data.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK | FUSE_BUF_FD_RETRY;
+    data.buf[0].fd = file->fd;
+    data.buf[0].pos = (off_t)file->offset;
+    fuse_reply_data(fuse, &data, 0);
+}
+
 static void op_read(fuse_req_t fuse, fuse_ino_t id, size_t size, off_t offset,
                     struct fuse_file_info *info) {
     struct request request;
@@ -133,16 +148,15 @@ static void op_read(fuse_req_t fuse, fuse_ino_t id, size_t size, off_t offset,
         .cached = info->fh != 0,
         .reader = fuse_req_ctx(fuse)->pid,
     };
-    uint8_t *bytes = malloc(reading.len ? reading.len : 1);
-    ssize_t n = bytes && offset >= 0
-                    ? tree_read(request.tree, &request.node, &reading, bytes, &request.patience)
-                    : -ENOMEM;
+    struct tree_bytes bytes;
+    int err = tree_read(request.tree, &request.node, &reading, &bytes, &request.patience);
     end_waiting(&request);
-    if (n < 0)
-        fuse_reply_err(fuse, (int)-n);
-    else
-        fuse_reply_buf(fuse, (const char *)bytes, (size_t)n);
-    free(bytes);
+    if (err) {
+        fuse_reply_err(fuse, -err);
+        return;
+    }
+    reply_bytes(fuse, &bytes);
+    tree_bytes_free(&bytes);
 }
 
 /* -- Folders ----------------------------------------------------------------------------------- */

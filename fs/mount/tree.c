@@ -283,64 +283,98 @@ static int announced_len(struct tree *tree, hour_t hour, uint64_t offset, size_t
     return 0;
 }
 
-static ssize_t read_log(struct tree *tree, hour_t hour, const struct reading *reading, void *at,
-                        struct patience *patience) {
-    ssize_t n;
+static int read_log(struct tree *tree, hour_t hour, const struct reading *reading,
+                    struct file_range *ret, struct patience *patience) {
     size_t len = reading->len;
     int err = reading->cached ? 0 : announced_len(tree, hour, reading->offset, &len);
+    if (err)
+        return err;
     /* It may be evicted while it is open, and again as soon as it is back. */
-    while (!err && (n = store_read(tree->store, hour, reading->offset, at, len)) == -ENODATA)
+    while ((err = store_open_range(tree->store, hour, reading->offset, len, ret)) == -ENODATA) {
         err = hours_ready(tree->hours, hour, true, patience);
-    return err ? err : n;
+        if (err)
+            break;
+    }
+    return err;
 }
 
-static ssize_t read_object(struct tree *tree, const struct node *node,
-                           const struct reading *reading, void *at, struct patience *patience) {
+static int read_object(struct tree *tree, const struct node *node, const struct reading *reading,
+                       struct file_range *ret, struct patience *patience) {
     struct hour_listing *listing;
     const struct object *object;
     int err = object_of_node(tree, node, &listing, &object, patience);
     if (err)
         return err;
-    ssize_t n;
-    while ((n = blob_read(tree->store, node->hour, object, reading->offset, at, reading->len)) ==
-               -ENODATA &&
-           !err)
+    while ((err = blob_open_range(tree->store, node->hour, object, reading->offset, reading->len,
+                                  ret)) == -ENODATA) {
         err = hours_blob(tree->hours, node->hour, object, patience);
+        if (err)
+            break;
+    }
     catalog_release(tree->catalog, listing);
-    return err ? err : n;
+    return err;
+}
+
+/* Its pace goes by the lines that it gives, so it has to look at them. */
+static int read_wazuh(struct tree *tree, hour_t hour, const struct reading *reading,
+                      struct tree_bytes *ret, struct patience *patience) {
+    ret->at = malloc(reading->len ? reading->len : 1);
+    if (!ret->at)
+        return -ENOMEM;
+    ssize_t n = wazuh_read(tree->wazuh, hour, reading->reader, reading->offset, ret->at,
+                           reading->len, patience);
+    ret->len = n < 0 ? 0 : (size_t)n;
+    return n < 0 ? (int)n : 0;
 }
 
 /* Small texts made anew for each read, as files under /proc are. */
-static ssize_t read_report(struct tree *tree, const struct node *node,
-                           const struct reading *reading, void *at) {
+static int read_report(struct tree *tree, const struct node *node, const struct reading *reading,
+                       struct tree_bytes *ret) {
     struct buf text;
     buf_init(&text, 64 * 1024);
     int err = node->kind == NODE_STATUS ? report_status(tree->counters, tree->source->name, &text)
                                         : report_metrics(tree->counters, &text);
     size_t rest = err || reading->offset >= text.len ? 0 : text.len - (size_t)reading->offset;
-    size_t n = rest < reading->len ? rest : reading->len;
-    if (n)
-        memcpy(at, text.at + reading->offset, n);
+    ret->len = rest < reading->len ? rest : reading->len;
+    ret->at = ret->len ? malloc(ret->len) : NULL;
+    if (ret->at)
+        memcpy(ret->at, text.at + reading->offset, ret->len);
+    else if (ret->len)
+        err = -ENOMEM;
     buf_free(&text);
-    return err ? err : (ssize_t)n;
+    return err;
 }
 
-ssize_t tree_read(struct tree *tree, const struct node *node, const struct reading *reading,
-                  void *at, struct patience *patience) {
+static int read_node(struct tree *tree, const struct node *node, const struct reading *reading,
+                     struct tree_bytes *ret, struct patience *patience) {
     switch (node->kind) {
     case NODE_LOG:
-        return read_log(tree, node->hour, reading, at, patience);
-    case NODE_WAZUH_LOG:
-        return wazuh_read(tree->wazuh, node->hour, reading->reader, reading->offset, at,
-                          reading->len, patience);
+        return read_log(tree, node->hour, reading, &ret->file, patience);
     case NODE_OBJECT:
-        return read_object(tree, node, reading, at, patience);
+        return read_object(tree, node, reading, &ret->file, patience);
+    case NODE_WAZUH_LOG:
+        return read_wazuh(tree, node->hour, reading, ret, patience);
     case NODE_STATUS:
     case NODE_METRICS:
-        return read_report(tree, node, reading, at);
+        return read_report(tree, node, reading, ret);
     default:
         return -EISDIR;
     }
+}
+
+int tree_read(struct tree *tree, const struct node *node, const struct reading *reading,
+              struct tree_bytes *ret, struct patience *patience) {
+    *ret = (struct tree_bytes){.file.fd = -1};
+    int err = read_node(tree, node, reading, ret, patience);
+    if (err)
+        tree_bytes_free(ret);
+    return err;
+}
+
+void tree_bytes_free(struct tree_bytes *bytes) {
+    file_range_close(&bytes->file);
+    free(bytes->at);
+    *bytes = (struct tree_bytes){.file.fd = -1};
 }
 
 /* -- Listing ----------------------------------------------------------------------------------- */

@@ -19,39 +19,24 @@ static void blob_path(hour_t hour, const struct object *object, char ret[BLOB_PA
              digest.key[0], digest.key[1], digest.etag);
 }
 
-static int open_blob(struct store *store, hour_t hour, const struct object *object) {
-    char path[BLOB_PATH_MAX];
-    blob_path(hour, object, path);
-    int fd = openat(store->folder, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd >= 0)
-        return fd;
-    return errno == ENOENT ? -ENODATA : -errno;
-}
-
 int blob_size(struct store *store, hour_t hour, const struct object *object, uint64_t *ret) {
     struct stat st;
-    int fd = open_blob(store, hour, object);
-    if (fd < 0)
-        return fd;
-    int err = fstat(fd, &st) < 0 ? -errno : 0;
+    char path[BLOB_PATH_MAX];
+    blob_path(hour, object, path);
+    if (fstatat(store->folder, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? -ENODATA : -errno;
     struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_OMIT}};
-    (void)futimens(fd, times); /* in use: at worst it is evicted sooner */
-    close(fd);
-    if (!err)
-        *ret = (uint64_t)st.st_size;
-    return err;
+    /* In use: at worst it is evicted sooner. */
+    (void)utimensat(store->folder, path, times, AT_SYMLINK_NOFOLLOW);
+    *ret = (uint64_t)st.st_size;
+    return 0;
 }
 
-ssize_t blob_read(struct store *store, hour_t hour, const struct object *object, uint64_t offset,
-                  void *at, size_t len) {
-    int fd = open_blob(store, hour, object);
-    if (fd < 0)
-        return fd;
-    ssize_t n = offset > INT64_MAX ? 0 : pread(fd, at, len, (off_t)offset);
-    if (n < 0)
-        n = -errno;
-    close(fd);
-    return n;
+int blob_open_range(struct store *store, hour_t hour, const struct object *object, uint64_t offset,
+                    size_t len, struct file_range *ret) {
+    char path[BLOB_PATH_MAX];
+    blob_path(hour, object, path);
+    return file_range_open(store->folder, path, offset, len, ret);
 }
 
 int blob_begin(struct store *store) {

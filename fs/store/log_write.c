@@ -10,8 +10,8 @@
 
 /* What was written and is not yet committed. */
 struct uncommitted {
-    int data;     /* the log's file */
-    uint64_t len; /* bytes of it, committed ones included */
+    int data;         /* the log's file */
+    uint64_t len;     /* bytes of it, committed ones included */
     uint64_t started; /* of those, what the disk was told to write */
     int64_t modified;
     struct buf lines; /* for the journal */
@@ -104,8 +104,8 @@ static int copy_text(char *to, size_t size, const char *from) {
 }
 
 /*
- * Lets the disk begin early: else it would stand still while objects are fetched, and those who wait
- * for the commit would wait for all of it.
+ * Lets the disk begin early: else it would stand still while objects are fetched, and those who
+ * wait for the commit would wait for all of it.
  */
 static void start_writing(struct uncommitted *uncommitted) {
     uint64_t len = uncommitted->len - uncommitted->started;

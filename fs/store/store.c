@@ -147,39 +147,41 @@ bool store_is_absent(struct store *store, struct log *log) {
     return absent;
 }
 
-static ssize_t read_data(struct store *store, struct log *log, uint64_t offset, void *at,
-                         size_t len) {
+/* The range's length is that of what is committed: where the file has less, it was taken away. */
+static int open_data(struct store *store, struct log *log, struct file_range *range) {
     char path[STORE_PATH_MAX];
+    size_t len = range->len;
     store_path(log->hour, STORE_DATA, path);
-    int fd = openat(store->folder, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0 && errno != ENOENT)
-        return -errno;
-    ssize_t n = fd < 0 ? 0 : pread(fd, at, len, (off_t)offset);
-    ssize_t result = n < 0 ? -errno : n;
-    if (n == 0)
-        (void)store_is_absent(store, log); /* it was evicted since we looked */
-    if (n > 0)
-        touch(store, log, fd);
-    if (fd >= 0)
-        close(fd);
-    return n == 0 ? -ENODATA : result;
+    int err = file_range_open(store->folder, path, range->offset, len, range);
+    if (!err && range->len == len) {
+        touch(store, log, range->fd);
+        return 0;
+    }
+    file_range_close(range);
+    if (!err || err == -ENODATA)
+        (void)store_is_absent(store, log);
+    return err ? err : -ENODATA;
 }
 
-ssize_t store_read(struct store *store, hour_t hour, uint64_t offset, void *at, size_t len) {
+int store_open_range(struct store *store, hour_t hour, uint64_t offset, size_t len,
+                     struct file_range *ret) {
     struct log *log;
     pthread_mutex_lock(&store->lock);
     int err = store_log(store, hour, &log);
     bool present = !err && log->present;
     uint64_t committed = err ? 0 : log->committed;
     pthread_mutex_unlock(&store->lock);
-    if (err)
+    uint64_t rest = offset < committed ? committed - offset : 0;
+    *ret = (struct file_range){-1, offset, len < rest ? len : (size_t)rest};
+    if (err || ret->len == 0)
         return err;
-    if (offset >= committed || len == 0)
-        return 0;
-    if (!present)
-        return -ENODATA;
-    return read_data(store, log, offset, at,
-                     len < committed - offset ? len : (size_t)(committed - offset));
+    return present ? open_data(store, log, ret) : -ENODATA;
+}
+
+ssize_t store_read(struct store *store, hour_t hour, uint64_t offset, void *at, size_t len) {
+    struct file_range range;
+    int err = store_open_range(store, hour, offset, len, &range);
+    return err ? err : file_range_read(&range, at);
 }
 
 static int add_key(void *ctx, const struct journal_entry *entry) {

@@ -12,9 +12,9 @@
 /* Bytes of the decoded object. Returns 0; -ENODATA where it is not on the disk; or -errno. */
 int blob_size(struct store *store, hour_t hour, const struct object *object, uint64_t *ret);
 
-/* As store_read. */
-ssize_t blob_read(struct store *store, hour_t hour, const struct object *object, uint64_t offset,
-                  void *at, size_t len);
+/* As store_open_range. */
+int blob_open_range(struct store *store, hour_t hour, const struct object *object, uint64_t offset,
+                    size_t len, struct file_range *ret);
 
 /* A file for the decoded bytes, not yet visible. Returns a descriptor or -errno. */
 int blob_begin(struct store *store);

@@ -19,6 +19,7 @@
 #define MACIEFS_STORE_H
 
 #include <maciefs/fault.h>
+#include <maciefs/file_range.h>
 #include <maciefs/hour.h>
 #include <maciefs/journal.h>
 #include <maciefs/report.h>
@@ -109,9 +110,13 @@ struct children;
 int store_children(struct store *store, hour_t folder, unsigned depth, struct children *ret);
 
 /*
- * Reads up to `len` bytes at `offset`, never past the committed ones. Returns their number (0 at
- * the end); -ENODATA where the data is not on the disk; or -errno.
+ * Opens the log for up to `len` bytes at `offset`, never past the committed ones: none at the end.
+ * Returns 0; -ENODATA where the data is not on the disk; or -errno.
  */
+int store_open_range(struct store *store, hour_t hour, uint64_t offset, size_t len,
+                     struct file_range *ret);
+
+/* Reads them. Returns their number, or store_open_range's errors. */
 ssize_t store_read(struct store *store, hour_t hour, uint64_t offset, void *at, size_t len);
 
 enum store_has { STORE_NEW, STORE_SAME, STORE_OVERWRITTEN };

@@ -65,10 +65,17 @@ struct reading {
     pid_t reader; /* its thread's id; 0 where that is hidden */
 };
 
-/* Reads into `at`, which has room for reading->len. Returns the bytes' number or a negative errno.
- */
-ssize_t tree_read(struct tree *tree, const struct node *node, const struct reading *reading,
-                  void *at, struct patience *patience);
+/* What was read: a stretch of a file, which need not be copied on its way, or bytes in memory. */
+struct tree_bytes {
+    struct file_range file; /* fd -1: in memory */
+    uint8_t *at;            /* heap, or NULL */
+    size_t len;
+};
+
+/* Reads. Returns 0 and bytes to be freed by tree_bytes_free, or a negative errno. */
+int tree_read(struct tree *tree, const struct node *node, const struct reading *reading,
+              struct tree_bytes *ret, struct patience *patience);
+void tree_bytes_free(struct tree_bytes *bytes);
 
 /*
  * Calls `visit` for each entry of a folder behind the one that `after` stands for (0: all), in

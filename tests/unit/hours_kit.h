@@ -114,7 +114,7 @@ static inline void bench_put(struct bench *b, hour_t hour, const char *name, int
 }
 
 static inline int bench_ready(struct bench *b, hour_t hour, bool data) {
-    struct patience patience = {false};
+    struct patience patience = {0};
     return hours_ready(b->hours, hour, data, &patience);
 }
 

@@ -135,6 +135,13 @@ static inline struct log_state disk_state(struct disk *disk, hour_t hour) {
     return state;
 }
 
+static inline ssize_t disk_read_blob(struct disk *disk, hour_t hour, const struct object *object,
+                                     uint64_t offset, void *at, size_t len) {
+    struct file_range range;
+    int err = blob_open_range(disk->store, hour, object, offset, len, &range);
+    return err ? err : file_range_read(&range, at);
+}
+
 /* The log holds just this text. */
 static inline void assert_log(struct disk *disk, hour_t hour, const char *text) {
     size_t len = strlen(text), room = len + 100;

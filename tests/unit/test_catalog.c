@@ -417,6 +417,33 @@ static void a_month_is_listed_with_its_hours(void **state) {
     assert_int_equal(source.lists, lists + 1);
 }
 
+/* A day without hours is not asked for where its month was listed, but where that was long ago. */
+static void a_month_tells_which_days_are_empty(void **state) {
+    (void)state;
+    bool fresh;
+    source.base.folds_any = true;
+    put_month();
+    assert_int_equal(mask_of(hour_pack(2026, 11, 4, 0), 3, &fresh), 0);
+    assert_false(fresh);
+    assert_int_equal(catalog_list_folder(catalog, MONTH, 2, NULL), 0);
+    assert_int_equal(mask_of(hour_pack(2026, 11, 4, 0), 3, &fresh), 0);
+    assert_true(fresh);
+    new_catalog(0);
+    assert_int_equal(catalog_list_folder(catalog, MONTH, 2, NULL), 0);
+    assert_int_equal(mask_of(hour_pack(2026, 11, 4, 0), 3, &fresh), 0);
+    assert_false(fresh);
+}
+
+/* Its days are all that is known where it was listed by folders. */
+static void a_month_by_folders_tells_nothing_of_days(void **state) {
+    (void)state;
+    bool fresh;
+    put_month();
+    assert_int_equal(catalog_list_folder(catalog, MONTH, 2, NULL), 0);
+    assert_int_equal(mask_of(hour_pack(2026, 11, 4, 0), 3, &fresh), 0);
+    assert_false(fresh);
+}
+
 static uint32_t days_by_folders(void) {
     bool fresh;
     assert_int_equal(catalog_list_folder(catalog, MONTH, 2, NULL), 0);
@@ -517,6 +544,8 @@ int main(void) {
         TEST(folders_are_told_from_other_names),
         TEST(folders_age),
         TEST(a_month_is_listed_with_its_hours),
+        TEST(a_month_tells_which_days_are_empty),
+        TEST(a_month_by_folders_tells_nothing_of_days),
         TEST(names_without_a_dash_are_listed_by_folders),
         TEST(a_source_that_cannot_fold_is_asked_by_folders),
         TEST(a_source_that_is_away_may_fold_later),

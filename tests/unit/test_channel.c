@@ -78,6 +78,20 @@ static void die_of_interrupt(fuse_req_t req, void *data) {
     raise(SIGKILL);
 }
 
+static void await_release(struct board *board) {
+    atomic_fetch_add(&board->waiting, 1);
+    while (!atomic_load(&board->released))
+        usleep(1000);
+}
+
+/* As from a slow disk: nobody steps aside. */
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                    struct fuse_file_info *fi) {
+    (void)ino, (void)size, (void)offset, (void)fi;
+    await_release(fuse_req_userdata(req));
+    fuse_reply_buf(req, NULL, 0);
+}
+
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi) {
     struct board *board = fuse_req_userdata(req);
     (void)fi;
@@ -86,16 +100,20 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
     if (ino == DEADLY_NODE)
         fuse_req_interrupt_func(req, die_of_interrupt, NULL);
     if (ino == BLOCKING_NODE || ino == DEADLY_NODE) {
-        atomic_fetch_add(&board->waiting, 1);
-        while (!atomic_load(&board->released))
-            usleep(1000);
+        channel_step_aside();
+        await_release(board);
     }
     struct stat st = {.st_ino = ino, .st_mode = S_IFREG | 0444};
     fuse_reply_attr(req, &st, 0);
 }
 
 static const struct fuse_lowlevel_ops ops = {
-    .init = op_init, .lookup = op_lookup, .forget = op_forget, .getattr = op_getattr};
+    .init = op_init,
+    .lookup = op_lookup,
+    .forget = op_forget,
+    .getattr = op_getattr,
+    .read = op_read,
+};
 
 /* --- servers ------------------------------------------------------------------------------------
  */
@@ -255,38 +273,42 @@ static long call_of(pid_t pid, const char *thread) {
     return end == text ? -1 : call;
 }
 
-/*
- * Counts the server's threads beside the first, and those of them that wait for a request. A
- * sanitizer's own threads are left out: they alone are in nanosleep(2), for usleep(3) is not.
- */
-static unsigned count_threads(pid_t pid, unsigned *ret_reading) {
+/* A server's threads beside its first. */
+struct threads {
+    unsigned count;
+    unsigned reading; /* of them, those that wait for a request */
+    unsigned parked;  /* for their turn, or for a lock */
+};
+
+/* A sanitizer's own threads are left out: they alone are in nanosleep(2), for usleep(3) is not. */
+static struct threads threads_of(pid_t pid) {
     char path[64];
+    struct threads threads = {0};
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
     DIR *dir = opendir(path);
     assert_non_null(dir);
-    unsigned count = 0;
-    *ret_reading = 0;
     for (struct dirent *entry; (entry = readdir(dir));) {
         if (entry->d_name[0] == '.' || strtol(entry->d_name, NULL, 10) == pid)
             continue;
         long call = call_of(pid, entry->d_name);
-        count += call != SYS_nanosleep;
-        *ret_reading += call == SYS_read;
+        threads.count += call != SYS_nanosleep;
+        threads.reading += call == SYS_read;
+        threads.parked += call == SYS_futex;
     }
     closedir(dir);
-    return count;
+    return threads;
 }
 
-/* Waits until no thread has anything to do, and those that are too many have ended. */
+/* Waits until one thread reads, no other has anything to do, and those that are too many ended. */
 static void await_idle_threads(pid_t pid) {
-    unsigned reading = 0, count = 0;
+    struct threads now = {0};
     for (int i = 0; i < PATIENCE; i++) {
-        count = count_threads(pid, &reading);
-        if (count == reading && count >= 2 && count <= IDLE_THREADS)
+        now = threads_of(pid);
+        if (now.reading == 1 && now.count == now.parked + 1 && now.count <= IDLE_THREADS + 1)
             return;
         usleep(1000);
     }
-    fail_msg("%u threads, %u of them read", count, reading);
+    fail_msg("%u threads, %u of them read, %u are parked", now.count, now.reading, now.parked);
 }
 
 /* --- tests --------------------------------------------------------------------------------------
@@ -430,9 +452,9 @@ static void a_waiting_request_leaves_a_reader(void **state) {
     await_count(&kernel->board->waiting, many);
     ask(kernel, FUSE_LOOKUP, 1000, 1, "name", 5);
     expect_answer(kernel, 1000, -ENOENT);
-    unsigned reading;
-    assert_true(count_threads(kernel->server, &reading) > many);
-    assert_true(reading > 0);
+    struct threads threads = threads_of(kernel->server);
+    assert_true(threads.count > many);
+    assert_int_equal(threads.reading, 1);
     kill_server(kernel);
     start_server(kernel);
     expect_init_answer(kernel);
@@ -448,6 +470,30 @@ static void a_waiting_request_leaves_a_reader(void **state) {
         left--;
     }
     await_idle_threads(kernel->server);
+}
+
+/* Whoever asks one thing after another is answered by one thread, which others leave alone. */
+static void one_thread_reads_where_nothing_waits(void **state) {
+    struct kernel *kernel = *state;
+    begin(kernel);
+    for (unsigned i = 0; i < 100; i++) {
+        ask_getattr(kernel, 10 + 2 * i, 1);
+        expect_answer(kernel, 10 + 2 * i, 0);
+    }
+    await_idle_threads(kernel->server);
+    assert_int_equal(threads_of(kernel->server).count, 2);
+}
+
+static void reading_a_file_leaves_a_reader(void **state) {
+    struct kernel *kernel = *state;
+    const struct fuse_read_in body = {.size = 4096};
+    begin(kernel);
+    ask(kernel, FUSE_READ, 10, 1, &body, sizeof body);
+    await_count(&kernel->board->waiting, 1);
+    ask_getattr(kernel, 12, 1);
+    expect_answer(kernel, 12, 0);
+    atomic_store(&kernel->board->released, true);
+    expect_answer(kernel, 10, 0);
 }
 
 static void what_is_no_request_ends_the_server(void **state) {
@@ -480,6 +526,8 @@ int main(void) {
         TEST(an_interrupt_outlives_the_server),
         TEST(a_request_that_kills_is_given_up),
         TEST(a_waiting_request_leaves_a_reader),
+        TEST(one_thread_reads_where_nothing_waits),
+        TEST(reading_a_file_leaves_a_reader),
         TEST(what_is_no_request_ends_the_server),
         TEST(the_first_request_has_to_be_init),
     };

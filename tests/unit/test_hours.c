@@ -255,7 +255,7 @@ static void an_object_that_stays_away_is_told(void **state) {
 
 static void damage_is_told_once_and_keeps_what_was_whole(void **state) {
     (void)state;
-    struct patience patience = {false};
+    struct patience patience = {0};
     struct object object = object_of(key_of(HOUR, "b"), MODIFIED, "e");
     bench_put(&bench, HOUR, "a", MODIFIED);
     scripted_put(&bench.source, key_of(HOUR, "b"), "{\"n\":\"b\"}{\"n\":\"brok", MODIFIED, "e");
@@ -266,6 +266,45 @@ static void damage_is_told_once_and_keeps_what_was_whole(void **state) {
     assert_int_equal(hours_blob(bench.hours, HOUR, &object, &patience), 0);
     assert_int_equal(told_times("is damaged at byte"), 1);
     assert_int_equal(bench.disk.counters.damaged, 1);
+}
+
+static atomic_uint waits;
+
+static void count_waits(void) {
+    atomic_fetch_add(&waits, 1);
+}
+
+/* So large that few of them fill the window. */
+static void large_objects_come_whole(void **state) {
+    (void)state;
+    enum { COUNT = 60, SIZE = 400 * 1024 };
+    char *event = malloc(SIZE + 1);
+    assert_non_null(event);
+    for (int i = 0; i < COUNT; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%04d", i);
+        memset(event, 'x', SIZE);
+        memcpy(event, "{\"n\":\"", 6);
+        memcpy(event + SIZE - 2, "\"}", 3);
+        scripted_put(&bench.source, key_of(HOUR, name), event, MODIFIED, "e");
+    }
+    free(event);
+    assert_int_equal(bench_ready(&bench, HOUR, true), 0);
+    assert_int_equal(bench.source.gets, COUNT);
+    assert_int_equal(disk_state(&bench.disk, HOUR).size, COUNT * (SIZE + 1));
+}
+
+static void who_has_to_wait_is_told_before(void **state) {
+    (void)state;
+    struct patience patience = {.waits = count_waits};
+    atomic_store(&waits, 0);
+    bench_put(&bench, HOUR, "a", MODIFIED);
+    assert_int_equal(hours_ready(bench.hours, HOUR, true, &patience), 0);
+    unsigned first = atomic_load(&waits);
+    assert_true(first > 0);
+    hours_watching(bench.hours, HOUR); /* from now on it is answered as it is known */
+    assert_int_equal(hours_ready(bench.hours, HOUR, true, &patience), 0);
+    assert_int_equal(atomic_load(&waits), first);
 }
 
 static void an_overwritten_object_is_told_once(void **state) {
@@ -288,7 +327,7 @@ static void nothing_known_and_no_source_is_an_error(void **state) {
     (void)state;
     struct children children = {0};
     struct hour_listing *listing;
-    struct patience patience = {false};
+    struct patience patience = {0};
     bench.source.err = -ENETDOWN;
     assert_int_equal(bench_ready(&bench, HOUR, true), -ENETDOWN);
     assert_int_equal(hours_children(bench.hours, 0, 0, &children, &patience), -ENETDOWN);
@@ -307,7 +346,7 @@ static void what_is_known_is_served_without_a_source(void **state) {
     (void)state;
     struct children children = {0};
     struct hour_listing *listing;
-    struct patience patience = {false};
+    struct patience patience = {0};
     bench_put(&bench, HOUR, "a", MODIFIED);
     bench_put(&bench, HOUR, "b", MODIFIED + 1);
     assert_int_equal(bench_ready(&bench, HOUR, true), 0);
@@ -333,7 +372,7 @@ static void what_is_known_is_served_without_a_source(void **state) {
 static void what_the_journal_knew_is_not_fresh(void **state) {
     (void)state;
     struct hour_listing *listing;
-    struct patience patience = {false};
+    struct patience patience = {0};
     bench_put(&bench, HOUR, "a", MODIFIED);
     assert_int_equal(bench_ready(&bench, HOUR, true), 0);
     bench_put(&bench, HOUR, "b", MODIFIED);
@@ -494,14 +533,14 @@ static void a_blob_is_fetched_once(void **state) {
     for (int i = 0; i < 8; i++)
         assert_int_equal(reader_join(&readers[i]), 0);
     assert_int_equal(bench.source.gets, 1);
-    assert_int_equal(blob_read(bench.disk.store, HOUR, &object, 0, at, sizeof at), 9);
+    assert_int_equal(disk_read_blob(&bench.disk, HOUR, &object, 0, at, sizeof at), 9);
     assert_memory_equal(at, "{\"n\":\"a\"}", 9);
 }
 
 static void a_blob_that_cannot_be_had_is_not_there(void **state) {
     (void)state;
     static const int errs[] = {-EACCES, -ENETDOWN, -EIO};
-    struct patience patience = {false};
+    struct patience patience = {0};
     struct object object = object_of(key_of(HOUR, "a"), MODIFIED, "e");
     uint64_t size;
     bench_put(&bench, HOUR, "a", MODIFIED);
@@ -533,6 +572,8 @@ int main(void) {
         TEST(an_object_that_is_gone_is_nobodys_fault),
         TEST(an_object_that_stays_away_is_told),
         TEST(damage_is_told_once_and_keeps_what_was_whole),
+        TEST(large_objects_come_whole),
+        TEST(who_has_to_wait_is_told_before),
         TEST(an_overwritten_object_is_told_once),
         TEST(nothing_known_and_no_source_is_an_error),
         TEST(what_is_known_is_served_without_a_source),

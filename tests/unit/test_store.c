@@ -520,6 +520,16 @@ static void a_wrong_count_is_set_right(void **state) {
     assert_int_equal(disk.counters.cache_bytes_now, right);
 }
 
+/* Someone cut the file: no reader gets less than what was committed, as it is not its end. */
+static void data_that_was_cut_is_not_there(void **state) {
+    (void)state;
+    char at[8];
+    disk_append(&disk, HOUR, "a", "{\"a\":1}\n");
+    disk_cut(&disk, HOUR, "ndjson", 5);
+    assert_int_equal(store_read(disk.store, HOUR, 0, at, sizeof at), -ENODATA);
+    assert_false(disk_state(&disk, HOUR).present);
+}
+
 static void discarded_data_leaves_the_journal(void **state) {
     (void)state;
     char byte;
@@ -681,7 +691,7 @@ static void blobs_are_whole_or_not_there(void **state) {
     uint64_t size;
     memcpy(other.etag, "f", 2);
     assert_int_equal(blob_size(disk.store, HOUR, &object, &size), -ENODATA);
-    assert_int_equal(blob_read(disk.store, HOUR, &object, 0, at, sizeof at), -ENODATA);
+    assert_int_equal(disk_read_blob(&disk, HOUR, &object, 0, at, sizeof at), -ENODATA);
     int fd = blob_begin(disk.store);
     assert_int_equal(write(fd, "half", 4), 4);
     assert_int_equal(blob_size(disk.store, HOUR, &object, &size), -ENODATA);
@@ -689,10 +699,10 @@ static void blobs_are_whole_or_not_there(void **state) {
     put_blob(&object, "whole\n");
     assert_int_equal(blob_size(disk.store, HOUR, &object, &size), 0);
     assert_int_equal(size, 6);
-    assert_int_equal(blob_read(disk.store, HOUR, &object, 2, at, sizeof at), 4);
+    assert_int_equal(disk_read_blob(&disk, HOUR, &object, 2, at, sizeof at), 4);
     assert_memory_equal(at, "ole\n", 4);
-    assert_int_equal(blob_read(disk.store, HOUR, &object, 6, at, sizeof at), 0);
-    assert_int_equal(blob_read(disk.store, HOUR, &object, UINT64_MAX, at, sizeof at), 0);
+    assert_int_equal(disk_read_blob(&disk, HOUR, &object, 6, at, sizeof at), 0);
+    assert_int_equal(disk_read_blob(&disk, HOUR, &object, UINT64_MAX, at, sizeof at), 0);
     assert_int_equal(blob_size(disk.store, HOUR, &other, &size), -ENODATA);
     assert_int_equal(disk.counters.cache_bytes_now, 6);
     put_blob(&object, "whole\n");
@@ -871,6 +881,7 @@ int main(void) {
         TEST(the_least_recently_used_go_first),
         TEST(watched_hours_and_writers_are_spared),
         TEST(a_wrong_count_is_set_right),
+        TEST(data_that_was_cut_is_not_there),
         TEST(discarded_data_leaves_the_journal),
         TEST(a_removed_log_has_never_been),
         TEST(an_evicted_hour_without_bytes_can_grow),

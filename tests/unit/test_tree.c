@@ -31,7 +31,9 @@ static struct tree half_announced(void) {
 static ssize_t read_at(struct tree *tree, bool cached, uint64_t offset, char at[32]) {
     const struct node log = {.kind = NODE_LOG, .hour = HOUR};
     const struct reading reading = {.offset = offset, .len = 32, .cached = cached};
-    return tree_read(tree, &log, &reading, at, NULL);
+    struct tree_bytes bytes;
+    int err = tree_read(tree, &log, &reading, &bytes, NULL);
+    return err ? err : file_range_read(&bytes.file, at);
 }
 
 /* Who reads past the size that stat tells takes the file for one that was cut. */

@@ -144,7 +144,7 @@ static void readers_join_what_was_offered(void **state) {
     hours_watching(bench.hours, HOUR);
     look(HOUR);
     scripted_await_held(&bench.source, 1);
-    struct patience lost = {true};
+    struct patience lost = {.lost = true};
     assert_int_equal(hours_ready(bench.hours, HOUR, true, &lost), -EINTR);
     scripted_set(&bench.source, key_of(HOUR, "a"), 0, false);
     assert_int_equal(bench_ready(&bench, HOUR, true), 0);

@@ -104,7 +104,7 @@ static void look(void) {
 /* The names of the events in an hour's file, in their order. */
 static const char *names_in(hour_t hour) {
     static char names[4096], bytes[65536];
-    struct patience patience = {false};
+    struct patience patience = {0};
     ssize_t n = wazuh_read(view.wazuh, hour, 1, 0, bytes, sizeof bytes - 1, &patience);
     assert_true(n >= 0);
     bytes[n] = '\0';
@@ -185,7 +185,7 @@ static void lines_without_place_are_counted(void **state) {
 static void damage_is_told_in_a_line(void **state) {
     (void)state;
     char bytes[4096];
-    struct patience patience = {false};
+    struct patience patience = {0};
     scripted_put(&bench.source, key_of(view.now, "cut"),
                  "{\"detail\":{\"n\":\"x\"},\"source\":\"s\"}{\"detail\":", time(NULL) - 5, "e");
     look();
