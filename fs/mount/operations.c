@@ -65,6 +65,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn) {
     /* Pages are not moved: what was read would have to be read from the disk again. */
     conn->want &=
         ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_MOVE);
+    conn->want |= conn->capable & FUSE_CAP_SPLICE_WRITE;
 }
 
 static void op_lookup(fuse_req_t fuse, fuse_ino_t parent, const char *name) {
