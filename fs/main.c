@@ -37,7 +37,7 @@ static void clear_freed_json(void) {
     cJSON_InitHooks(&hooks);
 }
 
-/* Connections, and lines that wait in files, may be more than a shell's limit. */
+/* Connections, readers' pipes, and lines that wait in files may be more than a shell's limit. */
 static void raise_file_limit(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
