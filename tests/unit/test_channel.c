@@ -299,6 +299,17 @@ static struct threads threads_of(pid_t pid) {
     return threads;
 }
 
+/* Waits until one thread reads, as who has answered is not back at once. Returns what there is. */
+static struct threads await_reader(pid_t pid) {
+    struct threads now = {0};
+    for (int i = 0; i < PATIENCE && now.reading != 1; i++) {
+        usleep(1000);
+        now = threads_of(pid);
+    }
+    assert_int_equal(now.reading, 1);
+    return now;
+}
+
 /* Waits until one thread reads, no other has anything to do, and those that are too many ended. */
 static void await_idle_threads(pid_t pid) {
     struct threads now = {0};
@@ -452,9 +463,7 @@ static void a_waiting_request_leaves_a_reader(void **state) {
     await_count(&kernel->board->waiting, many);
     ask(kernel, FUSE_LOOKUP, 1000, 1, "name", 5);
     expect_answer(kernel, 1000, -ENOENT);
-    struct threads threads = threads_of(kernel->server);
-    assert_true(threads.count > many);
-    assert_int_equal(threads.reading, 1);
+    assert_true(await_reader(kernel->server).count > many);
     kill_server(kernel);
     start_server(kernel);
     expect_init_answer(kernel);
