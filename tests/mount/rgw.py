@@ -83,7 +83,10 @@ rgw enable quota threads = false
 rgw dynamic resharding = false
 rgw override bucket index max shards = 1
 rgw max chunk size = 4194304
-rgw thread pool size = 32
+rgw thread pool size = 4
+osd op num shards = 1
+osd op num threads per shard = 1
+ms async op threads = 1
 [client.rgw]
 rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 [client.sts]
@@ -92,7 +95,7 @@ rgw s3 auth use sts = true
 rgw sts key = {sts_key}
 """
 
-# What Ceph is made for, and Debian does not link its OSD to: with it a listing takes two thirds.
+# What Ceph is made for, and Debian does not link it to: with it a listing takes two thirds.
 ALLOCATOR = "libtcmalloc.so.4"
 
 START_LIMIT_S = 60
@@ -239,7 +242,7 @@ class Rgw:
         self._spawn("ceph-osd", "-i", "0", "-f", LD_PRELOAD=ALLOCATOR)
 
     def _start_gateway(self, name, port):
-        gateway = self._spawn("radosgw", "-n", name, "-f")
+        gateway = self._spawn("radosgw", "-n", name, "-f", LD_PRELOAD=ALLOCATOR)
         deadline = time.monotonic() + START_LIMIT_S
         while not self._listens(port):
             if gateway.poll() is not None or time.monotonic() > deadline:
