@@ -37,7 +37,10 @@ static void clear_freed_json(void) {
     cJSON_InitHooks(&hooks);
 }
 
-/* Connections, readers' pipes, and lines that wait in files may be more than a shell's limit. */
+/*
+ * Connections, readers' pipes, lines that wait in files, and logs that wait for the disk may be
+ * more than a shell's limit.
+ */
 static void raise_file_limit(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {

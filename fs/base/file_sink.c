@@ -1,4 +1,3 @@
-#include <maciefs/crc32c.h>
 #include <maciefs/file_sink.h>
 
 #include <errno.h>
@@ -32,8 +31,6 @@ static void advance(struct iovec **pieces, int *count, size_t written) {
 }
 
 int file_sink_write_pieces(struct file_sink *sink, struct iovec *pieces, int count) {
-    for (int i = 0; i < count; i++)
-        sink->crc32c = crc32c(sink->crc32c, pieces[i].iov_base, pieces[i].iov_len);
     while (count > 0) {
         ssize_t n = pwritev(sink->fd, pieces, count, (off_t)sink->offset);
         if (n < 0 && errno != EINTR)
@@ -49,9 +46,7 @@ int file_sink_write_pieces(struct file_sink *sink, struct iovec *pieces, int cou
 int file_sink_write(void *ctx, const uint8_t *at, size_t len) {
     struct file_sink *sink = ctx;
     int err = file_pwrite(sink->fd, at, len, sink->offset);
-    if (err)
-        return err;
-    sink->offset += len;
-    sink->crc32c = crc32c(sink->crc32c, at, len);
-    return 0;
+    if (!err)
+        sink->offset += len;
+    return err;
 }

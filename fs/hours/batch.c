@@ -13,6 +13,9 @@
 #define WINDOW_MAX 128
 #define WINDOW_BYTES (8u << 20) /* stored */
 
+/* Largest object that is kept as it is stored: many larger ones would take the memory of lines. */
+#define KEPT_MAX (1u << 20)
+
 /* Bytes, and objects, after which even a batch that nobody watches is committed. */
 #define COMMIT_BYTES (64u << 20)
 #define COMMIT_OBJECTS 4096
@@ -28,7 +31,10 @@ struct item {
     struct batch *batch;
     struct object object; /* its key is the item's own */
     uint64_t offset, length;
-    uint32_t crc32c; /* what the journal says, for restoring */
+    uint32_t crc32c;     /* what the journal says, for restoring */
+    uint64_t kept_at;    /* likewise, where it is in what is kept as it is stored */
+    bool kept;           /* it came from there */
+    struct spool stored; /* for keeping */
     enum item_state state;
     struct fetched fetched;
     struct spool spool;
@@ -133,6 +139,7 @@ int batch_add(struct batch *batch, const struct object *object, const struct jou
         item->offset = entry->offset;
         item->length = entry->length;
         item->crc32c = entry->crc32c;
+        item->kept_at = batch->count > 1 ? item[-1].kept_at + item[-1].object.size : 0;
     }
     return 0;
 }
@@ -198,13 +205,37 @@ static void tell_refused(const struct batch *batch) {
                                batch->refused - REFUSED_TOLD_MAX, path);
 }
 
+/* Restores an object from what was kept of it. Returns whether it could. */
+static bool fetch_kept_item(struct batch *batch, struct item *item) {
+    struct fault fault;
+    struct file_range kept;
+    if (batch->options.kind != BATCH_RESTORE ||
+        store_open_stored(batch->hours->options.store, batch->options.hour, item->kept_at,
+                          item->object.size, &kept) < 0)
+        return false;
+    item->kept =
+        fetch_kept(batch->hours, &item->object, &kept, &item->spool, &item->fetched, &fault) == 0;
+    return item->kept;
+}
+
+static void free_spools(struct item *item) {
+    spool_free(&item->spool);
+    spool_free(&item->stored);
+}
+
 static enum item_state fetch_item(struct batch *batch, struct item *item) {
     struct fault fault;
-    spool_init(&item->spool, store_folder(batch->hours->options.store), &batch->hours->stock);
-    int err = fetch_lines(batch->hours, &item->object, &item->spool, &item->fetched, &fault);
+    int folder = store_folder(batch->hours->options.store);
+    bool keep = batch->options.keep && item->object.size <= KEPT_MAX;
+    spool_init(&item->spool, folder, &batch->hours->stock);
+    spool_init(&item->stored, folder, &batch->hours->stock);
+    if (fetch_kept_item(batch, item))
+        return ITEM_FETCHED;
+    int err = fetch_lines(batch->hours, &item->object, &item->spool, keep ? &item->stored : NULL,
+                          &item->fetched, &fault);
     if (!err)
         return ITEM_FETCHED;
-    spool_free(&item->spool);
+    free_spools(item);
     if (is_away(err))
         hours_source_result(batch->hours, err, &fault);
     /* What was evicted has to come back whole, or not at all. */
@@ -224,8 +255,9 @@ static int commit(struct batch *batch) {
 }
 
 static int append_item(struct batch *batch, struct item *item) {
-    int err = store_write(batch->hours->options.store, batch->options.hour, &item->object,
-                          &item->spool, item->fetched.damaged);
+    int err =
+        store_write(batch->hours->options.store, batch->options.hour, &item->object, &item->spool,
+                    batch->options.keep ? &item->stored : NULL, item->fetched.damaged);
     if (err)
         return err;
     batch->bytes += item->spool.len;
@@ -234,11 +266,22 @@ static int append_item(struct batch *batch, struct item *item) {
     return batch->bytes >= COMMIT_BYTES || batch->objects >= COMMIT_OBJECTS ? commit(batch) : 0;
 }
 
-static int restore_item(struct batch *batch, struct item *item) {
+static int put_back(struct batch *batch, const struct item *item) {
     struct journal_entry entry = {
         .offset = item->offset, .length = item->length, .crc32c = item->crc32c};
     return store_restore_put(batch->hours->options.store, batch->options.hour, &entry,
                              &item->spool);
+}
+
+static int restore_item(struct batch *batch, struct item *item) {
+    int err = put_back(batch, item);
+    if (err != -ESTALE || !item->kept)
+        return err;
+    /* What was kept is torn; the source should have it whole. */
+    store_drop_stored(batch->hours->options.store, batch->options.hour);
+    free_spools(item);
+    item->state = fetch_item(batch, item);
+    return item->state == ITEM_FETCHED ? put_back(batch, item) : 0;
 }
 
 static void fail_writing(struct batch *batch, int err) {
@@ -272,7 +315,7 @@ static void write_item(struct batch *batch, struct item *item, bool ended, bool 
     if (err)
         fail_writing(batch, err);
     if (item->state == ITEM_FETCHED)
-        spool_free(&item->spool);
+        free_spools(item);
 }
 
 /* Everything was written: makes it count. */

@@ -19,6 +19,7 @@ struct pipe {
     struct decoder *decoder;
     struct splitter splitter;
     struct spool *spool;   /* NULL for plain bytes */
+    struct spool *stored;  /* what comes in, as it comes; or NULL */
     struct file_sink file; /* of plain bytes */
     bool damaged;          /* nothing behind the damage is looked at, but all of it is counted */
 };
@@ -32,6 +33,8 @@ static int take_plain(void *ctx, const uint8_t *at, size_t len) {
 static int take_stored(void *ctx, const uint8_t *at, size_t len) {
     struct pipe *pipe = ctx;
     atomic_fetch_add(&pipe->hours->options.counters->stored_bytes, len);
+    if (pipe->stored && spool_write(pipe->stored, at, len) < 0)
+        pipe->stored = NULL; /* it stays too short to be of use */
     int err = pipe->damaged ? 0 : decoder_feed(pipe->decoder, at, len);
     if (err != -EBADMSG)
         return err;
@@ -48,7 +51,8 @@ static int begin(struct pipe *pipe) {
     }
     const struct line_sink lines = {spool_write, spool_end, pipe->spool};
     splitter_init(&pipe->splitter, &lines);
-    return spool_restart(pipe->spool);
+    int err = pipe->stored ? spool_restart(pipe->stored) : 0;
+    return err ? err : spool_restart(pipe->spool);
 }
 
 static int restart(void *ctx) {
@@ -121,15 +125,39 @@ void fetch_free(struct hours *hours) {
     hours->pipes = NULL;
 }
 
-static int fetch(struct pipe *pipe, const struct object *object, struct fetched *ret,
-                 struct fault *fault) {
+static int get(struct pipe *pipe, const struct object *object, struct fault *fault) {
     struct hours *hours = pipe->hours;
     const struct object_sink sink = {take_stored, restart, pipe};
     atomic_fetch_add(&hours->options.counters->gets, 1);
+    return source_get(hours->options.source, object, &sink, fault);
+}
+
+/* Reads what was kept of an object. */
+static int get_kept(struct pipe *pipe, struct file_range *kept) {
+    int err = 0;
+    uint8_t *piece = malloc(SPOOL_PIECE);
+    if (!piece)
+        return -ENOMEM;
+    while (!err && kept->len > 0) {
+        size_t want = kept->len < SPOOL_PIECE ? kept->len : SPOOL_PIECE;
+        ssize_t n = pread(kept->fd, piece, want, (off_t)kept->offset);
+        err = n < 0 ? -errno : n == 0 ? -EIO : take_stored(pipe, piece, (size_t)n);
+        if (err == -EINTR)
+            err = 0;
+        kept->offset += n > 0 ? (uint64_t)n : 0;
+        kept->len -= n > 0 ? (size_t)n : 0;
+    }
+    free(piece);
+    return err;
+}
+
+static int fetch(struct pipe *pipe, const struct object *object, struct file_range *kept,
+                 struct fetched *ret, struct fault *fault) {
+    struct hours *hours = pipe->hours;
     fault->text[0] = '\0';
     int err = begin(pipe);
     if (!err)
-        err = source_get(hours->options.source, object, &sink, fault);
+        err = kept ? get_kept(pipe, kept) : get(pipe, object, fault);
     if (!err)
         err = finish(pipe, ret);
     if (err && !fault->text[0])
@@ -144,13 +172,28 @@ static int no_memory(struct fault *fault) {
 }
 
 int fetch_lines(struct hours *hours, const struct object *object, struct spool *spool,
-                struct fetched *ret, struct fault *fault) {
+                struct spool *stored, struct fetched *ret, struct fault *fault) {
     struct pipe *pipe = take_pipe(hours);
     if (!pipe)
         return no_memory(fault);
     pipe->spool = spool;
-    int err = fetch(pipe, object, ret, fault);
+    pipe->stored = stored;
+    int err = fetch(pipe, object, NULL, ret, fault);
     give_back(pipe);
+    return err;
+}
+
+int fetch_kept(struct hours *hours, const struct object *object, struct file_range *kept,
+               struct spool *spool, struct fetched *ret, struct fault *fault) {
+    struct pipe *pipe = take_pipe(hours);
+    int err = pipe ? 0 : no_memory(fault);
+    if (pipe) {
+        pipe->spool = spool;
+        pipe->stored = NULL;
+        err = fetch(pipe, object, kept, ret, fault);
+        give_back(pipe);
+    }
+    file_range_close(kept);
     return err;
 }
 
@@ -159,9 +202,9 @@ int fetch_plain(struct hours *hours, const struct object *object, int fd, struct
     struct pipe *pipe = take_pipe(hours);
     if (!pipe)
         return no_memory(fault);
-    pipe->spool = NULL;
+    pipe->spool = pipe->stored = NULL;
     pipe->file.fd = fd;
-    int err = fetch(pipe, object, ret, fault);
+    int err = fetch(pipe, object, NULL, ret, fault);
     give_back(pipe);
     return err;
 }

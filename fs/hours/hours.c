@@ -33,6 +33,9 @@ void hours_free(struct hours *hours) {
     if (!hours)
         return;
     source_stop(hours->options.source);
+    pthread_mutex_lock(&hours->lock);
+    hours->ending = true;
+    pthread_mutex_unlock(&hours->lock);
     pool_free(hours->pool);
     fetch_free(hours);
     spool_stock_free(&hours->stock);

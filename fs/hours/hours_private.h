@@ -33,6 +33,7 @@ struct hours {
     struct pipe *pipes;     /* those that no fetch uses */
     unsigned pipe_count;    /* of them */
     struct job *jobs;       /* those that are under way */
+    bool ending;            /* nothing that takes long is begun */
     struct batch *batches;  /* those that are under way */
     hour_t first_watched;
     struct {
@@ -72,11 +73,16 @@ struct fetched {
 };
 
 /*
- * Fetches an object and splits it into the spool, which is sealed: whole lines alone.
+ * Fetches an object and splits it into the spool, which is sealed: whole lines alone. `stored` gets
+ * its bytes as they are stored, as far as there is room for them; or is NULL.
  * Returns 0 (also where the object is damaged), or the error of source or spool with a fault.
  */
 int fetch_lines(struct hours *hours, const struct object *object, struct spool *spool,
-                struct fetched *ret, struct fault *fault);
+                struct spool *stored, struct fetched *ret, struct fault *fault);
+
+/* The same for an object that was kept as it is stored, and is read from there. */
+int fetch_kept(struct hours *hours, const struct object *object, struct file_range *kept,
+               struct spool *spool, struct fetched *ret, struct fault *fault);
 
 /* Fetches an object into a file, decoded. Returns as fetch_lines. */
 int fetch_plain(struct hours *hours, const struct object *object, int fd, struct fetched *ret,
@@ -98,6 +104,7 @@ struct batch_options {
     hour_t hour;
     bool eager; /* each object is published as soon as it can be; else all at the end */
     bool urgent;
+    bool keep; /* objects are kept as they are stored, until the disk has the log */
     void (*done)(void *ctx, int err); /* may be NULL; called without locks */
     void *ctx;
 };

@@ -12,6 +12,12 @@
  */
 #define HOLD_SECONDS 86400
 
+/*
+ * How old a log's last bytes are when the disk is asked for them: Linux begins by itself to write
+ * what is older than half of this.
+ */
+#define SETTLE_AGE_MS 60000
+
 /* An evicted hour, as it is refused for a while when it could not be restored. */
 static struct object object_of_hour(hour_t hour, char path[HOUR_PATH_LEN + 1]) {
     hour_path(hour, HOUR_DEPTH, path);
@@ -98,8 +104,11 @@ static int list_hour(struct hours *hours, hour_t hour, unsigned max_age_ms,
 
 void refresh_hour(struct job *job) {
     struct hours *hours = job->hours;
-    const struct batch_options options = {BATCH_APPEND, job->hour,      false,
-                                          false,        note_refreshed, job};
+    const struct batch_options options = {.kind = BATCH_APPEND,
+                                          .hour = job->hour,
+                                          .keep = !hours_is_watched(hours, job->hour),
+                                          .done = note_refreshed,
+                                          .ctx = job};
     struct hour_listing *listing;
     struct batch *batch;
     int err = list_hour(hours, job->hour, hours->options.config->dir_ttl_ms, &listing);
@@ -141,7 +150,8 @@ static int add_journal(struct batch *batch, struct store *store, hour_t hour) {
 void restore_hour(struct job *job) {
     struct hours *hours = job->hours;
     struct store *store = hours->options.store;
-    const struct batch_options options = {BATCH_RESTORE, job->hour, false, false, end_restore, job};
+    const struct batch_options options = {
+        .kind = BATCH_RESTORE, .hour = job->hour, .done = end_restore, .ctx = job};
     struct log_state state;
     struct batch *batch;
     int err = batch_new(hours, &options, &batch);
@@ -207,6 +217,44 @@ static int offer_restore(struct hours *hours, hour_t hour) {
     return refused_now(hours, &object) ? 0 : job_begin(hours, restore_hour, hour, 0);
 }
 
+/* Whether work that takes long may go on. */
+static bool is_ending(struct hours *hours) {
+    pthread_mutex_lock(&hours->lock);
+    bool ending = hours->ending;
+    pthread_mutex_unlock(&hours->lock);
+    return ending;
+}
+
+static void tell_lost(struct hours *hours, hour_t hour, int err) {
+    struct fault fault;
+    char path[HOUR_PATH_LEN + 1];
+    hour_path(hour, HOUR_DEPTH, path);
+    fault_set(&fault, err,
+              "the disk of the cache folder %s did not take the log of %s, which is written anew "
+              "from its objects: %s",
+              hours->options.config->cache, path, strerror(-err));
+    hours_tell_once(hours, REPORT_ERROR, fault.text);
+}
+
+/* One log at a time, behind what else is to be done meanwhile. */
+void settle_log(struct job *job) {
+    struct hours *hours = job->hours;
+    hour_t hour = 0;
+    int err = is_ending(hours) ? 0 : store_settle(hours->options.store, SETTLE_AGE_MS, &hour);
+    if (err)
+        tell_lost(hours, hour, err);
+    job_end(job, err);
+    if (hour)
+        (void)job_begin(hours, settle_log, 0, 0);
+}
+
+void hours_settle(struct hours *hours) {
+    hour_t lost = store_lost(hours->options.store);
+    if (lost)
+        (void)offer_restore(hours, lost); /* else at the next call */
+    (void)job_begin(hours, settle_log, 0, 0);
+}
+
 int64_t hours_offer(struct hours *hours, struct hour_listing *listing) {
     struct log_state state;
     int err = store_state(hours->options.store, listing->hour, &state);
@@ -215,8 +263,8 @@ int64_t hours_offer(struct hours *hours, struct hour_listing *listing) {
     if (!state.present)
         return offer_restore(hours, listing->hour);
     /* A log's first objects appear together: who looks at once sees an hour, not its beginning. */
-    const struct batch_options options = {BATCH_APPEND, listing->hour, state.known,
-                                          true,         NULL,          NULL};
+    const struct batch_options options = {
+        .kind = BATCH_APPEND, .hour = listing->hour, .eager = state.known, .urgent = true};
     struct batch *batch;
     err = batch_new(hours, &options, &batch);
     if (err)

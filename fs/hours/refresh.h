@@ -11,6 +11,10 @@ void refresh_hour(struct job *job);
 /* Fetches evicted data again. -EBUSY as above. */
 void restore_hour(struct job *job);
 
+/* Waits for the disk to have a log that was fetched a while ago, and begins again while there are.
+ */
+void settle_log(struct job *job);
+
 /* Fetches an object, decoded. */
 void fetch_object(struct job *job);
 

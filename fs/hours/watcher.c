@@ -140,6 +140,7 @@ static void *watch(void *ctx) {
         began = clock_ms();
         look(watcher);
         store_evict(watcher->options.store, hour_add(hour_at(time(NULL)), -WATCHER_SPAN));
+        hours_settle(watcher->hours);
     } while (pause_for(watcher, pause_ms(watcher, began)));
     return NULL;
 }

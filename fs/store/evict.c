@@ -134,8 +134,10 @@ static bool drop(struct store *store, const struct candidate *candidate) {
         candidate->hour == 0 || (store_log(store, candidate->hour, &log) == 0 && !log->uncommitted);
     if (free_to_go && unlinkat(store->folder, candidate->path, 0) < 0)
         free_to_go = false;
-    if (free_to_go && candidate->hour)
+    if (free_to_go && candidate->hour) {
         log->present = log->committed == 0;
+        stored_drop(store, candidate->hour);
+    }
     pthread_mutex_unlock(&store->lock);
     if (free_to_go)
         store_account(store, -candidate->size);
@@ -172,18 +174,27 @@ unsigned store_evict(struct store *store, hour_t before) {
     return hours;
 }
 
-/* The lock is held. */
-static int discard(struct store *store, struct log *log) {
+int store_drop_data(struct store *store, hour_t hour) {
     char path[STORE_PATH_MAX];
     struct stat st;
-    store_path(log->hour, STORE_DATA, path);
+    struct log *log = store_find(store, hour);
+    store_path(hour, STORE_DATA, path);
     if (fstatat(store->folder, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : -errno;
     if (unlinkat(store->folder, path, 0) < 0)
         return -errno;
-    log->present = log->committed == 0;
+    if (log)
+        log->present = log->committed == 0;
     store_account(store, -st.st_size);
     return 0;
+}
+
+/* The lock is held. */
+static int discard(struct store *store, hour_t hour) {
+    int err = store_drop_data(store, hour);
+    if (!err)
+        stored_drop(store, hour);
+    return err;
 }
 
 int store_discard(struct store *store, hour_t hour) {
@@ -191,7 +202,7 @@ int store_discard(struct store *store, hour_t hour) {
     pthread_mutex_lock(&store->lock);
     int err = store_log(store, hour, &log);
     if (!err)
-        err = discard(store, log);
+        err = discard(store, hour);
     pthread_mutex_unlock(&store->lock);
     return err;
 }
@@ -203,7 +214,7 @@ int store_remove(struct store *store, hour_t hour) {
     pthread_mutex_lock(&store->lock);
     int err = store_log(store, hour, &log);
     if (!err)
-        err = discard(store, log);
+        err = discard(store, hour);
     if (!err && unlinkat(store->folder, path, 0) < 0 && errno != ENOENT)
         err = -errno;
     if (!err) {

@@ -38,11 +38,10 @@ int store_restore_put(struct store *store, hour_t hour, const struct journal_ent
     struct log *log = restored_log(store, hour);
     if (!log || log->restoring < 0)
         return -EBADF;
-    if (spool->len != entry->length)
+    if (spool->len != entry->length || spool->crc32c != entry->crc32c)
         return -ESTALE;
     struct file_sink sink = {.fd = log->restoring, .offset = entry->offset};
-    int err = spool_save(spool, &sink);
-    return err ? err : sink.crc32c == entry->crc32c ? 0 : -ESTALE;
+    return spool_save(spool, &sink);
 }
 
 /* Gives the file the log's name, where at most a torn file has been; the lock is held. */
@@ -68,6 +67,7 @@ int store_restore_finish(struct store *store, hour_t hour) {
     if (!err) {
         log->present = true;
         log->touched = 0;
+        stored_drop(store, hour);
     }
     pthread_mutex_unlock(&store->lock);
     if (!err)

@@ -1,4 +1,7 @@
-/* A log's growth: write, make durable, journal, make that durable, publish. */
+/*
+ * A log's growth: write, make durable (the lines, or the objects as they are stored, of which there
+ * is far less), journal, make that durable, publish.
+ */
 #include "store_private.h"
 
 #include <errno.h>
@@ -10,9 +13,10 @@
 
 /* What was written and is not yet committed. */
 struct uncommitted {
-    int data;         /* the log's file */
-    uint64_t len;     /* bytes of it, committed ones included */
-    uint64_t started; /* of those, what the disk was told to write */
+    int data;              /* the log's file */
+    struct stored *stored; /* its objects as they are stored; NULL where one of them is not kept */
+    uint64_t len;          /* bytes of it, committed ones included */
+    uint64_t started;      /* of those, what the disk was told to write */
     int64_t modified;
     struct buf lines; /* for the journal */
     struct buf keys;  /* struct key_digest, one after another */
@@ -32,7 +36,7 @@ static void set_uncommitted(struct store *store, struct log *log, struct uncommi
     pthread_mutex_unlock(&store->lock);
 }
 
-static int open_uncommitted(struct store *store, struct log *log) {
+static int open_uncommitted(struct store *store, struct log *log, bool keep) {
     char path[STORE_PATH_MAX];
     store_path(log->hour, STORE_DATA, path);
     int err = store_make_parents(store->folder, path);
@@ -55,13 +59,18 @@ static int open_uncommitted(struct store *store, struct log *log) {
     buf_init(&uncommitted->lines, LINES_MAX);
     buf_init(&uncommitted->keys, LINES_MAX);
     set_uncommitted(store, log, uncommitted);
+    if (keep)
+        uncommitted->stored = stored_begin(store, log);
     return 0;
 }
 
 static void close_uncommitted(struct store *store, struct log *log) {
     struct uncommitted *uncommitted = log->uncommitted;
+    if (uncommitted->stored)
+        stored_abandon(store, uncommitted->stored);
     set_uncommitted(store, log, NULL);
-    close(uncommitted->data);
+    if (uncommitted->data >= 0)
+        close(uncommitted->data);
     buf_free(&uncommitted->lines);
     buf_free(&uncommitted->keys);
     free(uncommitted);
@@ -116,8 +125,18 @@ static void start_writing(struct uncommitted *uncommitted) {
     uncommitted->started = uncommitted->len;
 }
 
-static int write_object(struct log *log, const struct object *object, const struct spool *spool,
-                        bool damaged) {
+/* Keeps an object as it is stored; else what there is of others is of no use. */
+static void keep_stored(struct store *store, struct uncommitted *uncommitted,
+                        const struct object *object, const struct spool *stored) {
+    if (!uncommitted->stored ||
+        (stored && stored_write(uncommitted->stored, stored, object->size) == 0))
+        return;
+    stored_abandon(store, uncommitted->stored);
+    uncommitted->stored = NULL;
+}
+
+static int write_object(struct store *store, struct log *log, const struct object *object,
+                        const struct spool *spool, const struct spool *stored, bool damaged) {
     struct uncommitted *uncommitted = log->uncommitted;
     struct file_sink sink = {.fd = uncommitted->data, .offset = uncommitted->len};
     int err = spool_save(spool, &sink);
@@ -126,7 +145,7 @@ static int write_object(struct log *log, const struct object *object, const stru
     struct journal_entry entry = {
         .offset = uncommitted->len,
         .length = spool->len,
-        .crc32c = sink.crc32c,
+        .crc32c = spool->crc32c,
         .modified = object->modified,
         .size = object->size,
         .events = spool->events,
@@ -141,7 +160,9 @@ static int write_object(struct log *log, const struct object *object, const stru
     if (err)
         return err;
     uncommitted->len = sink.offset;
-    start_writing(uncommitted);
+    keep_stored(store, uncommitted, object, stored);
+    if (!uncommitted->stored)
+        start_writing(uncommitted);
     count(uncommitted, log->hour, object, spool, damaged);
     return 0;
 }
@@ -155,12 +176,12 @@ static int writers_log(struct store *store, hour_t hour, struct log **ret) {
 }
 
 int store_write(struct store *store, hour_t hour, const struct object *object,
-                const struct spool *spool, bool damaged) {
+                const struct spool *spool, const struct spool *stored, bool damaged) {
     struct log *log;
     int err = writers_log(store, hour, &log);
     if (!err && !log->uncommitted)
-        err = open_uncommitted(store, log);
-    return err ? err : write_object(log, object, spool, damaged);
+        err = open_uncommitted(store, log, stored != NULL);
+    return err ? err : write_object(store, log, object, spool, stored, damaged);
 }
 
 static int append_journal(int fd, struct log *log, struct buf *head) {
@@ -193,12 +214,20 @@ static int write_journal(struct store *store, struct log *log, uint64_t *ret_len
     return err;
 }
 
-static int make_durable(struct store *store, struct log *log, uint64_t *ret_journal_len) {
-    if (store_is_absent(store, log))
-        return -ENODATA;
+/* The log's bytes, after which nothing needs to stand in for them. */
+static int sync_data(struct store *store, struct log *log) {
     if (fdatasync(log->uncommitted->data) < 0)
         return -errno;
-    return write_journal(store, log, ret_journal_len);
+    store_drop_stored(store, log->hour);
+    return 0;
+}
+
+static int make_durable(struct store *store, struct log *log, uint64_t *ret_journal_len) {
+    struct uncommitted *uncommitted = log->uncommitted;
+    if (store_is_absent(store, log))
+        return -ENODATA;
+    int err = uncommitted->stored ? stored_sync(store, uncommitted->stored) : sync_data(store, log);
+    return err ? err : write_journal(store, log, ret_journal_len);
 }
 
 /*
@@ -226,8 +255,11 @@ static void free_publishing(struct store *store, size_t slot) {
 }
 
 /* From here on readers may be given the bytes. */
-static void commit_state(struct log *log, uint64_t journal_len) {
+static void commit_state(struct store *store, struct log *log, uint64_t journal_len) {
     struct uncommitted *uncommitted = log->uncommitted;
+    if (uncommitted->stored)
+        stored_commit(store, uncommitted->stored, &uncommitted->data);
+    uncommitted->stored = NULL;
     log->known = true;
     log->committed = uncommitted->len;
     log->journal_len = journal_len;
@@ -296,7 +328,7 @@ int store_commit(struct store *store, hour_t hour) {
     }
     count_committed(store, log, log->uncommitted->len - log->committed);
     pthread_mutex_lock(&store->lock);
-    commit_state(log, journal_len);
+    commit_state(store, log, journal_len);
     pthread_mutex_unlock(&store->lock);
     close_uncommitted(store, log);
     publish(store, log, slot);

@@ -1,3 +1,4 @@
+#include <maciefs/crc32c.h>
 #include <maciefs/spool.h>
 
 #include <errno.h>
@@ -92,22 +93,36 @@ static int append_file(struct spool *spool, const uint8_t *at, size_t len) {
     int err = open_file(spool);
     if (!err)
         err = file_pwrite(spool->fd, at, len, spool->filed);
-    if (!err)
-        spool->filed += len;
-    return err;
+    if (err)
+        return err;
+    spool->filed += len;
+    spool->crc32c = crc32c(spool->crc32c, at, len);
+    return 0;
 }
 
-/* Writes what is in memory. */
-static int save_pieces(const struct spool *spool, struct file_sink *sink) {
-    struct iovec pieces[SPOOL_PIECES];
+/* What is in memory, in so many pieces. */
+static int pieces_of(const struct spool *spool, struct iovec ret[SPOOL_PIECES]) {
     uint64_t left = spool->len - spool->filed;
     int count = 0;
     for (struct spool_piece *piece = spool->first; left > 0; piece = piece->next) {
         size_t len = left < SPOOL_PIECE ? (size_t)left : SPOOL_PIECE;
-        pieces[count++] = (struct iovec){piece->bytes, len};
+        ret[count++] = (struct iovec){piece->bytes, len};
         left -= len;
     }
-    return file_sink_write_pieces(sink, pieces, count);
+    return count;
+}
+
+static int save_pieces(const struct spool *spool, struct file_sink *sink) {
+    struct iovec pieces[SPOOL_PIECES];
+    return file_sink_write_pieces(sink, pieces, pieces_of(spool, pieces));
+}
+
+/* Sums up what is in memory, where it was just written and is still at the processor's hand. */
+static void sum_pieces(struct spool *spool) {
+    struct iovec pieces[SPOOL_PIECES];
+    int count = pieces_of(spool, pieces);
+    for (int i = 0; i < count; i++)
+        spool->crc32c = crc32c(spool->crc32c, pieces[i].iov_base, pieces[i].iov_len);
 }
 
 /* Moves what is in memory to the file, and keeps a piece to gather in what follows. */
@@ -119,6 +134,7 @@ static int spill(struct spool *spool) {
     err = save_pieces(spool, &sink);
     if (err)
         return err;
+    sum_pieces(spool);
     spool->filed = sink.offset;
     give_back(spool, 1);
     return 0;
@@ -174,17 +190,8 @@ int spool_restart(void *ctx) {
     return 0;
 }
 
-int spool_seal(struct spool *spool) {
-    if (spool->whole < spool->filed) {
-        if (ftruncate(spool->fd, (off_t)spool->whole) < 0)
-            return -errno;
-        spool->filed = spool->whole;
-    }
-    spool->len = spool->whole;
-    return 0;
-}
-
-static int save_file(const struct spool *spool, struct file_sink *sink) {
+/* Hands the file's bytes to a bytes_sink. */
+static int visit_file(const struct spool *spool, bytes_sink sink, void *ctx) {
     uint8_t *piece = malloc(SPOOL_PIECE);
     if (!piece)
         return -ENOMEM;
@@ -199,15 +206,38 @@ static int save_file(const struct spool *spool, struct file_sink *sink) {
             err = n < 0 ? -errno : -EIO;
             break;
         }
-        err = file_sink_write(sink, piece, (size_t)n);
+        err = sink(ctx, piece, (size_t)n);
         at += (uint64_t)n;
     }
     free(piece);
     return err;
 }
 
+static int sum(void *ctx, const uint8_t *at, size_t len) {
+    uint32_t *crc = ctx;
+    *crc = crc32c(*crc, at, len);
+    return 0;
+}
+
+/* Cuts the file, whose sum is then another. */
+static int cut_file(struct spool *spool, uint64_t len) {
+    if (ftruncate(spool->fd, (off_t)len) < 0)
+        return -errno;
+    spool->filed = len;
+    spool->crc32c = 0;
+    return visit_file(spool, sum, &spool->crc32c);
+}
+
+int spool_seal(struct spool *spool) {
+    int err = spool->whole < spool->filed ? cut_file(spool, spool->whole) : 0;
+    spool->len = spool->whole;
+    if (!err)
+        sum_pieces(spool);
+    return err;
+}
+
 int spool_save(const struct spool *spool, struct file_sink *sink) {
-    int err = spool->filed > 0 ? save_file(spool, sink) : 0;
+    int err = spool->filed > 0 ? visit_file(spool, file_sink_write, sink) : 0;
     return err ? err : save_pieces(spool, sink);
 }
 

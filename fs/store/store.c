@@ -24,6 +24,12 @@ int store_open(int folder, const struct store_options *options, struct store **r
     store->options = *options;
     for (size_t i = 0; i < STORE_PUBLISHING_MAX; i++)
         store->left[i] = options->publishing->at[i].hour != 0;
+    stored_find_boot(store->boot);
+    int err = stored_load(store);
+    if (err) {
+        store_free(store);
+        return fault_set(fault, err, "the cache folder cannot be read: %s", strerror(-err));
+    }
     *ret = store;
     return 0;
 }
@@ -39,6 +45,7 @@ void store_free(struct store *store) {
             key_set_free(&log->keys);
             free(log);
         }
+    stored_free(store);
     pthread_mutex_destroy(&store->lock);
     free(store);
 }

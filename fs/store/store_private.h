@@ -34,12 +34,37 @@ struct log {
     int restoring;                   /* evicted data on its way back: an unnamed file, or -1 */
 };
 
+/*
+ * A log's objects as they are stored, one behind the other in the journal's order, in a file of
+ * their own: while the log's bytes may not be on the disk, they can be made of these again. Guarded
+ * by the store's lock, but for what only the log's writer touches. It is listed with its first
+ * commit.
+ */
+struct stored {
+    struct stored *next;
+    hour_t hour;
+    bool listed;
+    int data;      /* the log's file, which tells when writing it failed; -1: its bytes are lost */
+    uint64_t len;  /* bytes that are committed */
+    int64_t since; /* when the last of them were; monotonic ms */
+
+    /* The writer's own. */
+    int fd; /* the file, while it grows; else -1 */
+    uint64_t written;
+};
+
+/* An identifier of the time since the machine was started. */
+#define BOOT_LEN 36
+
 struct store {
     pthread_mutex_t lock;
     int folder;
     struct store_options options;
     struct log *logs[LOG_BUCKETS];
     bool left[STORE_PUBLISHING_MAX]; /* what an earlier server could not announce */
+    struct stored *stored;
+    unsigned stored_count;
+    char boot[BOOT_LEN + 1]; /* empty where the kernel does not tell */
 };
 
 enum store_file { STORE_DATA, STORE_JOURNAL };
@@ -72,5 +97,47 @@ bool store_is_absent(struct store *store, struct log *log);
 
 /* Counts bytes that came to, or went from, the disk. */
 void store_account(struct store *store, int64_t bytes);
+
+/* Drops a log's bytes, without a look at the journal; the lock is held. Returns 0 or -errno. */
+int store_drop_data(struct store *store, hour_t hour);
+
+/* -- stored.c -------------------------------------------------------------------------------------
+ */
+
+void stored_find_boot(char ret[BOOT_LEN + 1]);
+
+/*
+ * Takes up what earlier servers left, and drops the bytes of logs that may have been lost with the
+ * machine. Before any log is loaded. Returns 0 or -errno.
+ */
+int stored_load(struct store *store);
+void stored_free(struct store *store);
+
+/* Those that are committed, or NULL; the lock is held. */
+struct stored *stored_find(const struct store *store, hour_t hour);
+
+/*
+ * For the writer of a log: begins to add to them, where they are, or would be, all that the log
+ * holds; else, and on an error, returns NULL. Ends with stored_commit or stored_abandon.
+ */
+struct stored *stored_begin(struct store *store, const struct log *log);
+
+/* Adds an object of `size` bytes. Returns 0, -EINVAL where these are not as many, or -errno. */
+int stored_write(struct stored *stored, const struct spool *object, uint64_t size);
+
+/* Makes them durable. Returns 0 or -errno. */
+int stored_sync(struct store *store, struct stored *stored);
+
+/*
+ * They count, as the journal tells of them; the lock is held. Takes over the log's descriptor, and
+ * leaves -1, where they were none before.
+ */
+void stored_commit(struct store *store, struct stored *stored, int *data);
+
+/* Forgets what was not committed, and frees where nothing was. */
+void stored_abandon(struct store *store, struct stored *stored);
+
+/* They are not needed any more, if there are any; the lock is held. */
+void stored_drop(struct store *store, hour_t hour);
 
 #endif

@@ -120,7 +120,8 @@ int wazuh_write(struct wazuh *wazuh, hour_t hour, const struct pending *pending)
     if (!err)
         err = spool_seal(&lines.spool);
     if (!err)
-        err = store_write(wazuh->store, hour, &pending->object, &lines.spool, pending->damaged);
+        err =
+            store_write(wazuh->store, hour, &pending->object, &lines.spool, NULL, pending->damaged);
     spool_free(&lines.spool);
     buf_free(&lines.message);
     buf_free(&lines.line);

@@ -1,5 +1,5 @@
 /*
- * Bytes into a file, at an offset, with their CRC-32C.
+ * Bytes into a file, at an offset.
  */
 #ifndef MACIEFS_FILE_SINK_H
 #define MACIEFS_FILE_SINK_H
@@ -11,11 +11,10 @@
 /* Writes everything at an offset, which stays where it was for others. Returns 0 or -errno. */
 int file_pwrite(int fd, const uint8_t *at, size_t len, uint64_t offset);
 
-/* Where the next bytes go, and the CRC-32C of those that went. */
+/* Where the next bytes go. */
 struct file_sink {
     int fd;
     uint64_t offset;
-    uint32_t crc32c;
 };
 
 /* A bytes_sink for a `struct file_sink`. Returns 0 or -errno. */

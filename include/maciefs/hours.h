@@ -104,6 +104,12 @@ int hours_blob(struct hours *hours, hour_t hour, const struct object *object,
  */
 int64_t hours_offer(struct hours *hours, struct hour_listing *listing);
 
+/*
+ * For the watcher: sees to it, in the background, that logs that were fetched a while ago are on
+ * the disk, and restores one that a machine took with it when it stopped (store.h).
+ */
+void hours_settle(struct hours *hours);
+
 /* Tells something, unless the same was told lately. Returns whether it did. */
 bool hours_tell_once(struct hours *hours, enum report_level level, const char *text);
 

@@ -4,7 +4,8 @@
  * Objects are fetched side by side and appended one after another; until its turn comes, an
  * object's lines wait here: in memory while they are few, in an unnamed file of the cache folder
  * when not. A line counts once it is whole: what came behind the last whole line is cut off by
- * spool_seal.
+ * spool_seal. The object's bytes as they are stored, which are kept beside the log (store.h), wait
+ * in a spool of their own, which is not sealed.
  */
 #ifndef MACIEFS_SPOOL_H
 #define MACIEFS_SPOOL_H
@@ -17,7 +18,7 @@
 #define SPOOL_PIECE ((size_t)64 * 1024)
 #define SPOOL_PIECES 96                           /* that one spool may have */
 #define SPOOL_MEMORY (SPOOL_PIECES * SPOOL_PIECE) /* bytes of one that wait in memory */
-#define SPOOL_STOCK 192                           /* pieces of all spools */
+#define SPOOL_STOCK 320                           /* pieces of all spools */
 
 struct spool_piece;
 
@@ -48,6 +49,7 @@ struct spool {
     uint64_t whole; /* of those, bytes of whole lines */
     uint64_t lines;
     uint64_t events;
+    uint32_t crc32c; /* of the bytes in the file; of all, once it is sealed */
 };
 
 void spool_init(struct spool *spool, int dir, struct spool_stock *stock);
@@ -61,7 +63,7 @@ int spool_end(void *spool, bool object);
 /* Forgets everything taken. Returns 0 or -errno. */
 int spool_restart(void *spool);
 
-/* Cuts what is no whole line. Returns 0 or -errno. */
+/* Cuts what is no whole line, and sums up the rest. Returns 0 or -errno. */
 int spool_seal(struct spool *spool);
 
 /* Writes the bytes into a file. Returns 0, or -errno of reading or writing. */

@@ -9,6 +9,12 @@
  * off when the log is next used. Files and journals say all there is to know, so a server that
  * starts has nothing to rebuild.
  *
+ * To wait for a log's bytes takes as long as the disk takes to write them, and an old hour that is
+ * fetched as a whole has many. Its objects are far smaller as they are stored. So where the writer
+ * hands those over too, they are what a commit makes durable, in stored/2026-11-24-05, and the disk
+ * is given time to write the log before it is asked whether it has (store_settle). Should the
+ * machine stop before that, the log is made of them again.
+ *
  * Data of hours that are over can be dropped (evicted) to stay under the cache's size; journals
  * stay, so sizes are still known, and the data comes back by fetching the journal's objects again.
  *
@@ -131,11 +137,12 @@ int store_has(struct store *store, hour_t hour, const struct object *object);
 void store_forget(struct store *store, hour_t hour);
 
 /*
- * Writes an object's lines behind those written before, neither durable nor visible yet.
+ * Writes an object's lines behind those written before, neither durable nor visible yet. `stored`:
+ * its bytes as they are stored, so that the commit need not wait for the log (see above); or NULL.
  * Returns 0; or -ENOSPC and others, with nothing taken.
  */
 int store_write(struct store *store, hour_t hour, const struct object *object,
-                const struct spool *spool, bool damaged);
+                const struct spool *spool, const struct spool *stored, bool damaged);
 
 /*
  * Commits and publishes what was written since the last commit. On an error all of that is undone:
@@ -145,6 +152,26 @@ int store_commit(struct store *store, hour_t hour);
 
 /* Undoes what was written since the last commit. */
 void store_rollback(struct store *store, hour_t hour);
+
+/*
+ * Waits for the disk to have the bytes of a log that objects as they are stored stand in for, and
+ * drops those; of the one that has waited longest, and at least `age_ms`. *ret_hour is which, 0 for
+ * none. Returns 0; or -errno of writing: the log's bytes are then lost.
+ */
+int store_settle(struct store *store, int64_t age_ms, hour_t *ret_hour);
+
+/* A log whose bytes are lost and that can be restored from its objects as they are stored; or 0. */
+hour_t store_lost(struct store *store);
+
+/*
+ * Opens what is kept of a log's objects, `len` bytes at `offset`: each begins where the one before
+ * it in the journal ends. Returns 0; -ENODATA where that is not kept; or -errno.
+ */
+int store_open_stored(struct store *store, hour_t hour, uint64_t offset, size_t len,
+                      struct file_range *ret);
+
+/* Drops what is kept, if anything is: it is not needed, or of no use. */
+void store_drop_stored(struct store *store, hour_t hour);
 
 /*
  * Restoring evicted data: begin; put each object of the journal, in any order; finish. The data

@@ -137,6 +137,42 @@ def test_a_spoilt_cache_is_mended(local, make_mount, rng, old_hour, spoil, kind)
     assert_same(expected, make_mount(local, {"cache": mount.cache}).read(old_hour))
 
 
+def stop_the_machine(cache):
+    """Leaves a cache folder as it is found where the machine stopped soon after hours were fetched:
+    the kernel has written nothing of their logs but how long they are. Returns these."""
+    kept = os.listdir(os.path.join(cache, "stored"))
+    for name in kept:
+        with open(os.path.join(cache, "stored", name), "r+b") as objects:
+            head = objects.readline()
+            objects.seek(head.rindex(b" ") + 1)
+            objects.write(b"00000000-0000-0000-0000-000000000000\n")
+        log = os.path.join(cache, name.replace("-", "/") + ".ndjson")
+        size = os.path.getsize(log)
+        os.truncate(log, 0)
+        os.truncate(log, size)
+    return kept
+
+
+def test_a_machine_that_stops_loses_no_old_hour(store, make_mount, rng, hour, old_hour):
+    """Also where the objects are gone from the bucket since."""
+    store.put_all([corpus.delivery(rng, hour)])
+    deliveries = store.put_all(corpus.delivery(rng, old_hour) for _ in range(12))
+    deliveries += store.put_all(corpus.damaged_delivery(rng, old_hour, d) for d in corpus.DAMAGES)
+    expected = corpus.expected_log(deliveries)
+    mount = make_mount(store)
+    assert_same(expected, mount.read(old_hour))
+    before = identities(mount, [old_hour])
+    mount.unmount()
+    assert stop_the_machine(mount.cache) == [old_hour.replace("/", "-")]
+    for delivery in deliveries:
+        store.delete(delivery)
+    again = make_mount(store, {"cache": mount.cache})
+    assert identities(again, [old_hour]) == before
+    assert_same(expected, again.read(old_hour))
+    assert again.status()["gets"] <= 1, "all but the current hour's object were kept"
+    assert not os.listdir(os.path.join(mount.cache, "stored"))
+
+
 def refused(make_mount, store, options, **how):
     with pytest.raises(MountFailed) as failed:
         make_mount(store, options, **how)

@@ -119,7 +119,7 @@ static inline struct spool spool_of(struct disk *disk, const char *text) {
 static inline int disk_write(struct disk *disk, hour_t hour, const char *key, const char *text) {
     struct object object = object_of(key, MODIFIED, "e");
     struct spool spool = spool_of(disk, text);
-    int err = store_write(disk->store, hour, &object, &spool, false);
+    int err = store_write(disk->store, hour, &object, &spool, NULL, false);
     spool_free(&spool);
     return err;
 }

@@ -512,6 +512,76 @@ static void other_bytes_are_never_put_in_place(void **state) {
 
 /* -- Single objects ---------------------------------------------------------------------------- */
 
+/* -- Hours that the disk may not have yet ------------------------------------------------------ */
+
+/*
+ * The machine stops and starts: what of the log the kernel had not written is zeros. `torn`: so is
+ * what was kept of its objects.
+ */
+static void crash(hour_t hour, bool torn) {
+    char path[32];
+    snprintf(path, sizeof path, "stored/%04u-%02u-%02u-%02u", hour_year(hour), hour_month(hour),
+             hour_day(hour), hour_hour(hour));
+    int fd = openat(bench.disk.folder, path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, "00000000", 8, 31), 8); /* where the head names the start */
+    if (torn)
+        assert_int_equal(pwrite(fd, "\0\0", 2, 72), 2);
+    close(fd);
+    disk_patch(&bench.disk, hour, "ndjson", 0, "\1\1\1");
+    bench_again(&bench);
+    assert_false(disk_state(&bench.disk, hour).present);
+}
+
+static void put_letters(hour_t hour) {
+    bench_put(&bench, hour, "a", MODIFIED);
+    scripted_put(&bench.source, key_of(hour, "b"), "{\"n\":\"b\"}{\"n\"", MODIFIED + 1, "e");
+    scripted_put(&bench.source, key_of(hour, "c"), "", MODIFIED + 2, "e");
+    bench_put(&bench, hour, "d", MODIFIED + 3);
+    assert_int_equal(bench_ready(&bench, hour, true), 0);
+    assert_string_equal(bench_log(&bench, hour), "a b d");
+}
+
+static void a_machine_that_stops_costs_no_fetch(void **state) {
+    (void)state;
+    put_letters(HOUR);
+    crash(HOUR, false);
+    bench.source.err = -ENETDOWN;
+    hours_settle(bench.hours);
+    AWAIT(disk_state(&bench.disk, HOUR).present);
+    assert_string_equal(bench_log(&bench, HOUR), "a b d");
+    assert_int_equal(bench.source.gets, 4);
+    assert_int_equal(store_lost(bench.disk.store), 0);
+}
+
+static void a_reader_is_faster_than_the_watcher(void **state) {
+    (void)state;
+    put_letters(HOUR);
+    crash(HOUR, false);
+    assert_int_equal(bench_ready(&bench, HOUR, true), 0);
+    assert_string_equal(bench_log(&bench, HOUR), "a b d");
+    assert_int_equal(bench.source.gets, 4);
+    hours_settle(bench.hours);
+}
+
+static void what_was_kept_and_is_torn_is_fetched(void **state) {
+    (void)state;
+    put_letters(HOUR);
+    crash(HOUR, true);
+    assert_int_equal(bench_ready(&bench, HOUR, true), 0);
+    assert_string_equal(bench_log(&bench, HOUR), "a b d");
+    assert_true(bench.source.gets > 4);
+    assert_int_equal(store_lost(bench.disk.store), 0);
+    assert_int_equal(told_times("again"), 0);
+    put_letters(hour_add(HOUR, 1));
+    crash(hour_add(HOUR, 1), true);
+    bench.source.err = -ENETDOWN;
+    assert_int_equal(bench_ready(&bench, hour_add(HOUR, 1), true), -ENETDOWN);
+    bench.source.err = 0;
+    assert_int_equal(bench_ready(&bench, hour_add(HOUR, 1), true), 0);
+    assert_string_equal(bench_log(&bench, hour_add(HOUR, 1)), "a b d");
+}
+
 static void *wait_blob(void *ctx) {
     struct reader *reader = ctx;
     struct object object = object_of(key_of(HOUR, "a"), MODIFIED, "e");
@@ -585,6 +655,9 @@ int main(void) {
         TEST(news_join_no_hole),
         TEST(what_cannot_be_had_again_is_told),
         TEST(other_bytes_are_never_put_in_place),
+        TEST(a_machine_that_stops_costs_no_fetch),
+        TEST(a_reader_is_faster_than_the_watcher),
+        TEST(what_was_kept_and_is_torn_is_fetched),
         TEST(a_blob_is_fetched_once),
         TEST(a_blob_that_cannot_be_had_is_not_there),
     };

@@ -115,7 +115,7 @@ static void modified_never_goes_back(void **state) {
         char key[] = {(char)('a' + i), '\0'};
         struct object object = object_of(key, times[i], "e");
         struct spool spool = spool_of(&disk, "{}\n");
-        assert_int_equal(store_write(disk.store, HOUR, &object, &spool, i == 1), 0);
+        assert_int_equal(store_write(disk.store, HOUR, &object, &spool, NULL, i == 1), 0);
         assert_int_equal(store_commit(disk.store, HOUR), 0);
         spool_free(&spool);
     }

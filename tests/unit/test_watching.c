@@ -73,6 +73,8 @@ static void a_log_begins_with_all_there_is(void **state) {
     assert_false(disk_state(&bench.disk, HOUR).known);
     scripted_set(&bench.source, key_of(HOUR, "b"), 0, false);
     AWAIT(log_is(HOUR, "a b"));
+    /* Nothing stands in for it: the disk has it. */
+    assert_int_equal(faccessat(bench.disk.folder, "stored", F_OK, 0), -1);
 }
 
 /* From then on each object is shown as soon as it can be, also where one between is refused. */
