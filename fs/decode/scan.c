@@ -28,10 +28,12 @@ struct masks {
  * and then of the next block's.
  *
  * Adding a run's first bit to the run carries to the bit behind it. A run is odd where the parity
- * of that bit's place is not that of its first.
+ * of that bit's place is not that of its first. Most blocks have no run.
  */
 IN_LOOP uint64_t behind_odd_runs(uint64_t backslashes, bool *escaped) {
     const uint64_t even = EACH(0x55);
+    if (!backslashes && !*escaped)
+        return 0;
     uint64_t first = *escaped;
     backslashes &= ~first;
     uint64_t starts = backslashes & ~(backslashes << 1);
@@ -42,7 +44,9 @@ IN_LOOP uint64_t behind_odd_runs(uint64_t backslashes, bool *escaped) {
 }
 
 /* Each bit becomes the parity of itself and all below. */
-IN_LOOP uint64_t parities(uint64_t bits) {
+typedef uint64_t (*parities_fn)(uint64_t bits);
+
+IN_LOOP uint64_t parities_portable(uint64_t bits) {
     bits ^= bits << 1;
     bits ^= bits << 2;
     bits ^= bits << 4;
@@ -59,7 +63,8 @@ IN_LOOP uint64_t count(uint64_t bits) {
     return bits * EACH(1) >> 56;
 }
 
-IN_LOOP struct scan_marks look(struct masks masks, const struct scan_state *state) {
+IN_LOOP struct scan_marks look(struct masks masks, parities_fn parities,
+                               const struct scan_state *state) {
     struct scan_marks marks = {.escapes = state->escaped};
     marks.escaped = behind_odd_runs(masks.backslashes, &marks.escapes);
     marks.strings = parities(masks.quotes & ~marks.escaped) ^ (0 - (uint64_t)state->in_string);
@@ -123,7 +128,7 @@ static size_t scan_portable(const uint8_t *at, size_t len, struct scan_state *st
     struct scan_state here = *state;
     size_t pos = 0;
     for (; len - pos >= SCAN_BLOCK; pos += SCAN_BLOCK) {
-        struct scan_marks found = look(masks_portable(at + pos), &here);
+        struct scan_marks found = look(masks_portable(at + pos), parities_portable, &here);
         if (pass(&here, &found))
             continue;
         *marks = found;
@@ -175,7 +180,7 @@ static size_t scan_sse2(const uint8_t *at, size_t len, struct scan_state *state,
     struct scan_state here = *state;
     size_t pos = 0;
     for (; len - pos >= SCAN_BLOCK; pos += SCAN_BLOCK) {
-        struct scan_marks found = look(masks_sse2(at + pos), &here);
+        struct scan_marks found = look(masks_sse2(at + pos), parities_portable, &here);
         if (pass(&here, &found))
             continue;
         *marks = found;
@@ -185,7 +190,14 @@ static size_t scan_sse2(const uint8_t *at, size_t len, struct scan_state *state,
     return pos;
 }
 
-#define AVX2 __attribute__((target("avx2,bmi,popcnt")))
+#define AVX2 __attribute__((target("avx2,bmi,popcnt,pclmul")))
+
+/* A product without carries adds the bits to themselves at every distance. */
+AVX2 IN_LOOP uint64_t parities_avx2(uint64_t bits) {
+    __m128i product =
+        _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)bits), _mm_set1_epi8(-1), 0);
+    return (uint64_t)_mm_cvtsi128_si64(product);
+}
 
 AVX2 IN_LOOP __m256i find_in_32(__m256i bytes, char byte) {
     return _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte));
@@ -220,7 +232,7 @@ AVX2 static size_t scan_avx2(const uint8_t *at, size_t len, struct scan_state *s
     struct scan_state here = *state;
     size_t pos = 0;
     for (; len - pos >= SCAN_BLOCK; pos += SCAN_BLOCK) {
-        struct scan_marks found = look(masks_avx2(at + pos), &here);
+        struct scan_marks found = look(masks_avx2(at + pos), parities_avx2, &here);
         if (pass(&here, &found))
             continue;
         *marks = found;
@@ -232,7 +244,7 @@ AVX2 static size_t scan_avx2(const uint8_t *at, size_t len, struct scan_state *s
 
 static bool has_avx2(void) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-           __builtin_cpu_supports("popcnt");
+           __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("pclmul");
 }
 #endif
 
