@@ -21,6 +21,9 @@ struct folder {
     struct children children;
 };
 
+/* How long a listing holds that left out what may be there a second later. */
+#define UNSETTLED_MS 1000
+
 /* How many hours a page is hoped to hold, for those who wait for one. */
 #define PAGE_HOURS 48
 
@@ -113,6 +116,12 @@ static struct folder *find_folder(struct catalog *catalog, hour_t folder, unsign
     return NULL;
 }
 
+/* As of when a listing is to be taken that is made now. */
+static int64_t listed_now(const struct catalog *catalog, bool unsettled) {
+    unsigned age = unsettled && catalog->ttl_ms > UNSETTLED_MS ? catalog->ttl_ms - UNSETTLED_MS : 0;
+    return clock_ms() - age;
+}
+
 static bool is_fresh(const struct catalog *catalog, const struct folder *known) {
     return known && clock_ms() - known->listed < (int64_t)catalog->ttl_ms;
 }
@@ -146,7 +155,7 @@ static int take_folders(const struct listing *page, hour_t folder, unsigned dept
 }
 
 static int list_folders(struct catalog *catalog, hour_t folder, unsigned depth,
-                        struct children *children, struct fault *fault) {
+                        struct children *children, bool *ret_unsettled, struct fault *fault) {
     char prefix[HOUR_PATH_LEN + 2];
     char *token = NULL;
     int err;
@@ -157,6 +166,7 @@ static int list_folders(struct catalog *catalog, hour_t folder, unsigned depth,
         err = list(catalog, &query, &page, fault);
         if (!err && take_folders(&page, folder, depth, strlen(prefix), children) < 0)
             err = cannot_keep(catalog, -ENOMEM, fault);
+        *ret_unsettled = *ret_unsettled || page.unsettled;
         free(token);
         token = err ? NULL : take_token(&page);
         listing_free(&page);
@@ -166,7 +176,7 @@ static int list_folders(struct catalog *catalog, hour_t folder, unsigned depth,
 
 /* Keeps the answer, which becomes the catalog's. Without memory it is just not kept. */
 static void keep_folder(struct catalog *catalog, hour_t folder, unsigned depth, bool whole,
-                        struct children *children) {
+                        int64_t listed, struct children *children) {
     struct folder *known = find_folder(catalog, folder, depth);
     if (!known && catalog->folder_count == FOLDERS_MAX)
         forget_folders(catalog);
@@ -184,7 +194,7 @@ static void keep_folder(struct catalog *catalog, hour_t folder, unsigned depth, 
         children_free(&known->children);
     else
         known = &catalog->folders[catalog->folder_count++];
-    *known = (struct folder){folder, depth, clock_ms(), whole, *children};
+    *known = (struct folder){folder, depth, listed, whole, *children};
 }
 
 /*
@@ -267,10 +277,10 @@ static int list_month(struct catalog *catalog, struct month *month, struct fault
 static void keep_month(struct catalog *catalog, struct month *month) {
     hour_t day;
     for (size_t n = 0; children_at(&month->days, month->label, 2, n, &day); n++) {
-        keep_folder(catalog, day, 3, false, &month->hours[hour_day(day)]);
+        keep_folder(catalog, day, 3, false, clock_ms(), &month->hours[hour_day(day)]);
         month->hours[hour_day(day)] = (struct children){0};
     }
-    keep_folder(catalog, month->label, 2, true, &month->days);
+    keep_folder(catalog, month->label, 2, true, clock_ms(), &month->days);
     month->days = (struct children){0};
 }
 
@@ -297,16 +307,17 @@ static bool try_month(struct catalog *catalog, hour_t label, int *ret_err, struc
 int catalog_list_folder(struct catalog *catalog, hour_t folder, unsigned depth,
                         struct fault *fault) {
     struct children children = {0};
+    bool unsettled = false;
     int of_month;
     if (depth == 2 && try_month(catalog, folder, &of_month, fault))
         return of_month;
-    int err = list_folders(catalog, folder, depth, &children, fault);
+    int err = list_folders(catalog, folder, depth, &children, &unsettled, fault);
     if (err) {
         children_free(&children);
         return err;
     }
     pthread_mutex_lock(&catalog->lock);
-    keep_folder(catalog, folder, depth, false, &children);
+    keep_folder(catalog, folder, depth, false, listed_now(catalog, unsettled), &children);
     pthread_mutex_unlock(&catalog->lock);
     return 0;
 }
@@ -407,6 +418,7 @@ struct walk {
     void *ctx;
 
     int64_t now;
+    bool unsettled; /* something was left out, or its second was not over when it was listed */
     struct hour_builder builder; /* builder.hour is 0 between hours */
     bool passed;                 /* a key behind `last` was seen */
     hour_t next;                 /* the hour that the last page ends in, if it may go on; else 0 */
@@ -414,6 +426,7 @@ struct walk {
 
 /* Keeps a listing, and visits it. Takes the reference over. */
 static int hand_over(struct walk *walk, struct counted_listing *built) {
+    built->listing.listed = listed_now(walk->catalog, walk->unsettled);
     built->refs++; /* one stays here while it is visited */
     pthread_mutex_lock(&walk->catalog->lock);
     keep_listing(walk->catalog, built);
@@ -444,6 +457,8 @@ static int take_object(struct walk *walk, const struct object *object) {
         return 0;
     if (!walk->builder.hour)
         hour_builder_init(&walk->builder, hour);
+    if (object->modified >= walk->now && object->modified <= walk->now + 1)
+        walk->unsettled = true;
     return hour_builder_add(&walk->builder, object);
 }
 
@@ -451,6 +466,7 @@ static int take_page(struct walk *walk, const struct listing *page) {
     int err = 0;
     if (!walk->now)
         walk->now = page->now;
+    walk->unsettled = walk->unsettled || page->unsettled;
     for (size_t i = 0; !err && i < page->object_count; i++)
         err = take_object(walk, &page->objects[i]);
     /* The hour that the page ends in may go on behind it. */

@@ -8,7 +8,9 @@
  * walk through all hours costs what a plain listing of the bucket does. Memory is bounded: the
  * listings of the hours that were asked for least recently are forgotten.
  *
- * Where the source does not answer, what is known is the answer.
+ * Where the source does not answer, what is known is the answer. A listing that left something out
+ * for a second (what is still being written; what others of its second may go before) holds for no
+ * longer than that.
  */
 #ifndef MACIEFS_CATALOG_H
 #define MACIEFS_CATALOG_H

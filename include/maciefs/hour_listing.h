@@ -12,7 +12,7 @@
 
 struct hour_listing {
     hour_t hour;
-    int64_t listed;               /* monotonic milliseconds */
+    int64_t listed;               /* as of when it is to be taken; monotonic milliseconds */
     int64_t now;                  /* the source's clock then, seconds since 1970 */
     const struct object *objects; /* sorted by key */
     size_t count;

@@ -49,6 +49,7 @@ struct listing {
     char *next;     /* token for the next page; NULL at the end */
     int64_t now;    /* the source's own clock when it answered, seconds since 1970 */
     size_t skipped; /* entries that no key can be made of: over-long, or not what was asked for */
+    bool unsettled; /* what is still being written was left out, and may be there in a second */
     struct arena *arena;
 };
 

@@ -113,6 +113,23 @@ def test_an_interrupted_reader_leaves_the_others_waiting(faulty, fault_server, o
     assert_same(corpus.expected_log(old), out)
 
 
+@pytest.mark.parametrize("before", [0, 1])
+def test_what_is_younger_than_a_second_is_there_a_second_later(local, make_mount, rng, old_hour, before):
+    """A file that may still be written is left for later, but not until the listing is forgotten."""
+    deliveries = local.put_all(corpus.delivery(rng, old_hour) for _ in range(before))
+    mount = make_mount(local, {"dir_ttl": 3600})
+    young = corpus.delivery(rng, old_hour, modified=int(time.time()))
+    local.put(young)
+    os.utime(os.path.join(local.path, young.key))
+    if before:
+        mount.read(old_hour)
+    else:
+        subprocess.run(["find", mount.path], check=True, capture_output=True)
+    expected = corpus.expected_log(deliveries) + young.log
+    wait_until(lambda: os.path.exists(mount.log_path(old_hour)) and mount.read(old_hour) == expected,
+               "the young file's events")
+
+
 def test_eviction_keeps_sizes_and_brings_the_same_bytes_back(faulty, fault_server, make_mount, rng):
     hours = [corpus.now_hour(-100 - n) for n in range(8)]
     base = int(time.time()) - 5000

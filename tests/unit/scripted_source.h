@@ -36,6 +36,7 @@ struct scripted {
     unsigned waiting;
     unsigned running, running_max; /* gets */
     bool stopped;
+    bool unsettled;    /* pages tell that something was left out */
     bool token_stands; /* a page that is folded at '-' has its own token for the next */
 };
 
@@ -117,6 +118,7 @@ static inline int scripted_list(struct source *source, const struct list_query *
     int err = scripted_call(s, fault);
     if (!err) {
         ret->now = s->now;
+        ret->unsettled = s->unsettled;
         s->now += s->now_step;
         scripted_page(s, query, ret);
     }

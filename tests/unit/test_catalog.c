@@ -236,6 +236,41 @@ static void old_listings_are_made_anew(void **state) {
     assert_int_equal(source.lists, 2);
 }
 
+/* A listing that left something out is an old one a second later. */
+static void what_was_left_out_is_asked_for_soon(void **state) {
+    (void)state;
+    static const unsigned nearly = DAY_MS - 2000;
+    put("2026/11/24/05/a");
+    assert_int_equal(count_of(HOUR, DAY_MS), 1);
+    assert_int_equal(count_of(HOUR, nearly), 1);
+    assert_int_equal(source.lists, 1);
+    new_catalog(DAY_MS);
+    source.unsettled = true;
+    assert_int_equal(count_of(HOUR, DAY_MS), 1);
+    assert_int_equal(count_of(HOUR, DAY_MS), 1);
+    assert_int_equal(source.lists, 2);
+    source.unsettled = false;
+    put("2026/11/24/05/b");
+    assert_int_equal(count_of(HOUR, nearly), 2);
+    assert_int_equal(count_of(HOUR, nearly), 2);
+    assert_int_equal(source.lists, 3);
+}
+
+/* So is one with an object of the second in which it was made. */
+static void what_others_may_go_before_is_asked_for_soon(void **state) {
+    (void)state;
+    static const int64_t times[] = {-1, 0, 1, 2};
+    static const unsigned lists[] = {1, 2, 2, 1};
+    for (size_t i = 0; i < 4; i++) {
+        new_catalog(DAY_MS);
+        source.lists = 0;
+        scripted_put(&source, "2026/11/24/05/a", "{}", source.now + times[i], "e");
+        assert_int_equal(count_of(HOUR, DAY_MS), 1);
+        assert_int_equal(count_of(HOUR, DAY_MS - 2000), 1);
+        assert_int_equal(source.lists, lists[i]);
+    }
+}
+
 static void without_a_source_what_is_known_is_known(void **state) {
     (void)state;
     struct hour_listing *listing;
@@ -358,6 +393,25 @@ static void folders_age(void **state) {
     assert_int_equal(catalog_list_folder(catalog, day, 3, NULL), 0);
     assert_int_not_equal(mask_of(day, 3, &fresh), 0);
     assert_false(fresh);
+}
+
+static void a_folder_with_something_left_out_ages_soon(void **state) {
+    (void)state;
+    hour_t day = hour_pack(2026, 11, 24, 0);
+    bool fresh;
+    put_day();
+    source.unsettled = true;
+    assert_int_equal(catalog_list_folder(catalog, day, 3, NULL), 0);
+    mask_of(day, 3, &fresh);
+    assert_true(fresh);
+    for (int64_t from = clock_ms(); fresh && clock_ms() < from + 20000; usleep(10000))
+        mask_of(day, 3, &fresh);
+    assert_false(fresh);
+    source.unsettled = false;
+    assert_int_equal(catalog_list_folder(catalog, day, 3, NULL), 0);
+    usleep(1100000);
+    mask_of(day, 3, &fresh);
+    assert_true(fresh);
 }
 
 static void a_folder_that_cannot_be_listed_stays_as_it_was(void **state) {
@@ -538,11 +592,14 @@ int main(void) {
         TEST(an_hour_at_a_pages_end_is_asked_for),
         TEST(empty_hours_are_known_as_well),
         TEST(old_listings_are_made_anew),
+        TEST(what_was_left_out_is_asked_for_soon),
+        TEST(what_others_may_go_before_is_asked_for_soon),
         TEST(without_a_source_what_is_known_is_known),
         TEST(what_is_kept_is_bounded),
         TEST(an_hour_larger_than_the_bound_is_whole),
         TEST(folders_are_told_from_other_names),
         TEST(folders_age),
+        TEST(a_folder_with_something_left_out_ages_soon),
         TEST(a_month_is_listed_with_its_hours),
         TEST(a_month_tells_which_days_are_empty),
         TEST(a_month_by_folders_tells_nothing_of_days),

@@ -317,6 +317,7 @@ static void test_what_an_object_is(void **state) {
 static void test_only_settled_regular_files(void **state) {
     struct fixture *f = *state;
     char path[2048];
+    struct timespec now;
     struct listing page = {0};
     write_file(f, "old", "x");
     write_file(f, "future", "x");
@@ -339,6 +340,15 @@ static void test_only_settled_regular_files(void **state) {
     assert_string_equal(page.objects[1].key, "oldest");
     assert_int_equal(page.objects[1].modified, -5);
     assert_string_equal(page.objects[2].key, "tree/x");
+    assert_false(page.unsettled); /* what comes from the future will not be there soon */
+    listing_free(&page);
+    page = (struct listing){0};
+    write_file(f, "tree/new", "x"); /* less than a second ago */
+    clock_gettime(CLOCK_REALTIME, &now);
+    set_mtime(f, "tree/new", now.tv_sec, now.tv_nsec);
+    list_all(f, &page);
+    assert_int_equal(page.object_count, 3);
+    assert_true(page.unsettled);
     listing_free(&page);
 }
 
