@@ -267,10 +267,12 @@ static int append_item(struct batch *batch, struct item *item) {
 }
 
 static int put_back(struct batch *batch, const struct item *item) {
-    struct journal_entry entry = {
-        .offset = item->offset, .length = item->length, .crc32c = item->crc32c};
-    return store_restore_put(batch->hours->options.store, batch->options.hour, &entry,
-                             &item->spool);
+    struct journal_entry entry = {.offset = item->offset,
+                                  .length = item->length,
+                                  .crc32c = item->crc32c,
+                                  .size = item->object.size};
+    return store_restore_put(batch->hours->options.store, batch->options.hour, &entry, &item->spool,
+                             &item->stored);
 }
 
 static int restore_item(struct batch *batch, struct item *item) {

@@ -139,7 +139,7 @@ static int add_entry(void *ctx, const struct journal_entry *entry) {
 
 /* Adds to the batch what the log is made of. */
 static int add_journal(struct batch *batch, struct store *store, hour_t hour) {
-    int err = store_restore_begin(store, hour);
+    int err = store_restore_begin(store, hour, true);
     if (!err)
         err = store_restore_visit(store, hour, add_entry, batch);
     if (err)
@@ -151,7 +151,7 @@ void restore_hour(struct job *job) {
     struct hours *hours = job->hours;
     struct store *store = hours->options.store;
     const struct batch_options options = {
-        .kind = BATCH_RESTORE, .hour = job->hour, .done = end_restore, .ctx = job};
+        .kind = BATCH_RESTORE, .hour = job->hour, .keep = true, .done = end_restore, .ctx = job};
     struct log_state state;
     struct batch *batch;
     int err = batch_new(hours, &options, &batch);

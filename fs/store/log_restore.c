@@ -1,4 +1,7 @@
-/* Evicted data's way back: an unnamed file, which gets its name when every object is in it. */
+/*
+ * Evicted data's way back: an unnamed file, which gets its name when every object is in it and the
+ * disk has it, or has the objects.
+ */
 #include "store_private.h"
 
 #include <errno.h>
@@ -21,7 +24,7 @@ static struct log *restored_log(struct store *store, hour_t hour) {
     return log;
 }
 
-int store_restore_begin(struct store *store, hour_t hour) {
+int store_restore_begin(struct store *store, hour_t hour, bool keep) {
     struct log *log;
     pthread_mutex_lock(&store->lock);
     int err = store_log(store, hour, &log);
@@ -30,18 +33,34 @@ int store_restore_begin(struct store *store, hour_t hour) {
         return err;
     store_restore_abandon(store, hour);
     log->restoring = openat(store->folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-    return log->restoring < 0 ? -errno : 0;
+    if (log->restoring < 0)
+        return -errno;
+    if (keep)
+        log->refetched = stored_begin(store, log);
+    return 0;
+}
+
+/* Keeps an object as it is stored; else what there is of others is of no use. */
+static void keep_refetched(struct store *store, struct log *log, const struct journal_entry *entry,
+                           const struct spool *stored) {
+    if (!log->refetched || (stored && stored_write(log->refetched, stored, entry->size) == 0))
+        return;
+    stored_abandon(store, log->refetched);
+    log->refetched = NULL;
 }
 
 int store_restore_put(struct store *store, hour_t hour, const struct journal_entry *entry,
-                      const struct spool *spool) {
+                      const struct spool *spool, const struct spool *stored) {
     struct log *log = restored_log(store, hour);
     if (!log || log->restoring < 0)
         return -EBADF;
     if (spool->len != entry->length || spool->crc32c != entry->crc32c)
         return -ESTALE;
     struct file_sink sink = {.fd = log->restoring, .offset = entry->offset};
-    return spool_save(spool, &sink);
+    int err = spool_save(spool, &sink);
+    if (!err)
+        keep_refetched(store, log, entry, stored);
+    return err;
 }
 
 /* Gives the file the log's name, where at most a torn file has been; the lock is held. */
@@ -54,20 +73,36 @@ static int name_data(struct store *store, const struct log *log) {
     return linkat(AT_FDCWD, from, store->folder, to, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }
 
+static int make_durable(struct store *store, struct log *log) {
+    if (log->refetched)
+        return stored_sync(store, log->refetched);
+    return fdatasync(log->restoring) < 0 ? -errno : 0;
+}
+
+/* What the disk has of the log is its objects, or its bytes; the lock is held. */
+static void settle_on(struct store *store, struct log *log) {
+    if (log->refetched)
+        stored_commit(store, log->refetched, &log->restoring);
+    else
+        stored_drop(store, log->hour);
+    log->refetched = NULL;
+}
+
 int store_restore_finish(struct store *store, hour_t hour) {
     struct log *log = restored_log(store, hour);
     if (!log || log->restoring < 0)
         return -EBADF;
-    if (fdatasync(log->restoring) < 0)
-        return -errno;
+    int err = make_durable(store, log);
+    if (err)
+        return err;
     pthread_mutex_lock(&store->lock);
-    int err = name_data(store, log);
+    err = name_data(store, log);
     if (!err && !log->present)
         store_account(store, (int64_t)log->committed);
     if (!err) {
         log->present = true;
         log->touched = 0;
-        stored_drop(store, hour);
+        settle_on(store, log);
     }
     pthread_mutex_unlock(&store->lock);
     if (!err)
@@ -77,8 +112,12 @@ int store_restore_finish(struct store *store, hour_t hour) {
 
 void store_restore_abandon(struct store *store, hour_t hour) {
     struct log *log = restored_log(store, hour);
-    if (!log || log->restoring < 0)
+    if (!log)
         return;
-    close(log->restoring);
+    if (log->refetched)
+        stored_abandon(store, log->refetched);
+    if (log->restoring >= 0)
+        close(log->restoring);
+    log->refetched = NULL;
     log->restoring = -1;
 }

@@ -32,6 +32,7 @@ struct log {
     /* The writer's own. */
     struct uncommitted *uncommitted; /* between store_write and the commit */
     int restoring;                   /* evicted data on its way back: an unnamed file, or -1 */
+    struct stored *refetched;        /* its objects, where they are kept; or NULL */
 };
 
 /*
@@ -118,7 +119,8 @@ struct stored *stored_find(const struct store *store, hour_t hour);
 
 /*
  * For the writer of a log: begins to add to them, where they are, or would be, all that the log
- * holds; else, and on an error, returns NULL. Ends with stored_commit or stored_abandon.
+ * holds, as also where it is restored; else, and on an error, returns NULL. Ends with stored_commit
+ * or stored_abandon.
  */
 struct stored *stored_begin(struct store *store, const struct log *log);
 

@@ -131,8 +131,9 @@ static int open_to_append(struct store *store, struct stored *stored) {
 static bool would_be_all(const struct store *store, const struct log *log,
                          const struct stored *stored) {
     if (stored)
-        return stored->data >= 0;
-    return !log->known && store->boot[0] && store->stored_count < STORED_MAX;
+        return stored->data >= 0 && log->restoring < 0;
+    bool is_all = !log->known || log->restoring >= 0;
+    return is_all && store->boot[0] && store->stored_count < STORED_MAX;
 }
 
 struct stored *stored_begin(struct store *store, const struct log *log) {

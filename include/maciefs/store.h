@@ -174,15 +174,16 @@ int store_open_stored(struct store *store, hour_t hour, uint64_t offset, size_t 
 void store_drop_stored(struct store *store, hour_t hour);
 
 /*
- * Restoring evicted data: begin; put each object of the journal, in any order; finish. The data
- * appears when all are there, and what of it a crash left is gone by itself. store_restore_put
- * checks length and CRC against the journal and returns -ESTALE where they differ.
+ * Restoring evicted data: begin; put each object of the journal; finish. The data appears when all
+ * are there, and what of it a crash left is gone by itself. store_restore_put checks length and CRC
+ * against the journal and returns -ESTALE where they differ. With `keep`, objects are put in the
+ * journal's order, each with its bytes as they are stored (store_write); else in any.
  * store_restore_visit walks the journal's entries.
  */
 int store_restore_visit(struct store *store, hour_t hour, journal_visitor visit, void *ctx);
-int store_restore_begin(struct store *store, hour_t hour);
+int store_restore_begin(struct store *store, hour_t hour, bool keep);
 int store_restore_put(struct store *store, hour_t hour, const struct journal_entry *entry,
-                      const struct spool *spool);
+                      const struct spool *spool, const struct spool *stored);
 int store_restore_finish(struct store *store, hour_t hour);
 void store_restore_abandon(struct store *store, hour_t hour);
 

@@ -624,7 +624,7 @@ static struct entries evict_hour(void) {
 
 static int put(const struct journal_entry *entry, const char *text) {
     struct spool spool = spool_of(&disk, text);
-    int err = store_restore_put(disk.store, HOUR, entry, &spool);
+    int err = store_restore_put(disk.store, HOUR, entry, &spool, NULL);
     spool_free(&spool);
     return err;
 }
@@ -632,7 +632,7 @@ static int put(const struct journal_entry *entry, const char *text) {
 static void evicted_data_comes_back_in_any_order(void **state) {
     (void)state;
     struct entries entries = evict_hour();
-    assert_int_equal(store_restore_begin(disk.store, HOUR), 0);
+    assert_int_equal(store_restore_begin(disk.store, HOUR, false), 0);
     for (size_t i = 3; i-- > 0;) {
         assert_int_equal(put(&entries.at[i], lines[i]), 0);
         assert_false(is_present(HOUR));
@@ -648,7 +648,7 @@ static void evicted_data_comes_back_in_any_order(void **state) {
 static void other_bytes_do_not_come_back(void **state) {
     (void)state;
     struct entries entries = evict_hour();
-    assert_int_equal(store_restore_begin(disk.store, HOUR), 0);
+    assert_int_equal(store_restore_begin(disk.store, HOUR, false), 0);
     assert_int_equal(put(&entries.at[0], "{\"a\":9}\n"), -ESTALE);
     assert_int_equal(put(&entries.at[0], "{\"a\":10}\n"), -ESTALE);
     assert_int_equal(put(&entries.at[0], ""), -ESTALE);
@@ -667,7 +667,7 @@ static void a_restore_that_broke_off_leaves_nothing(void **state) {
     uint64_t before = disk.counters.cache_bytes_now;
     assert_int_equal(store_measure(disk.store), 0);
     before = disk.counters.cache_bytes_now;
-    assert_int_equal(store_restore_begin(disk.store, HOUR), 0);
+    assert_int_equal(store_restore_begin(disk.store, HOUR, false), 0);
     assert_int_equal(put(&entries.at[0], lines[0]), 0);
     disk_again(&disk);
     assert_int_equal(store_measure(disk.store), 0);

@@ -299,7 +299,7 @@ static void a_folder_that_cannot_be_read_is_told(void **state) {
 
 /* Restores the log from what is kept, as the batch does. */
 static int restore(const char *const *keys, size_t count) {
-    int err = store_restore_begin(disk.store, HOUR);
+    int err = store_restore_begin(disk.store, HOUR, false);
     uint64_t offset = 0, at = 0;
     for (size_t i = 0; !err && i < count; i++) {
         char line[64];
@@ -309,7 +309,7 @@ static int restore(const char *const *keys, size_t count) {
         struct spool spool = spool_of(&disk, line);
         struct journal_entry entry = {
             .offset = offset, .length = spool.len, .crc32c = spool.crc32c};
-        err = store_restore_put(disk.store, HOUR, &entry, &spool);
+        err = store_restore_put(disk.store, HOUR, &entry, &spool, NULL);
         spool_free(&spool);
         offset += entry.length;
         at += len;
@@ -394,6 +394,107 @@ static void data_that_was_taken_away_is_lost_as_well(void **state) {
     assert_int_equal(store_lost(disk.store), HOUR);
     assert_int_equal(restore(keys, 1), 0);
     assert_log(&disk, HOUR, "{\"n\":\"a\"}\n");
+}
+
+/* -- Evicted data that comes back -------------------------------------------------------------- */
+
+/* Fetches the log's objects again and keeps them, but for those from `kept_count` on. */
+static void refetch(const char *const *keys, size_t count, size_t kept_count) {
+    uint64_t offset = 0;
+    assert_int_equal(store_restore_begin(disk.store, HOUR, true), 0);
+    for (size_t i = 0; i < count; i++) {
+        char line[64], bytes[64];
+        snprintf(line, sizeof line, "{\"n\":\"%s\"}\n", keys[i]);
+        snprintf(bytes, sizeof bytes, "<%s>", keys[i]);
+        struct spool spool = spool_of(&disk, line), stored;
+        spool_init(&stored, disk.folder, spool.stock);
+        assert_int_equal(spool_write(&stored, (const uint8_t *)bytes, strlen(bytes)), 0);
+        struct journal_entry entry = {.offset = offset,
+                                      .length = spool.len,
+                                      .crc32c = spool.crc32c,
+                                      .size = strlen(bytes) + (i >= kept_count)};
+        assert_int_equal(store_restore_put(disk.store, HOUR, &entry, &spool, &stored), 0);
+        offset += spool.len;
+        spool_free(&spool);
+        spool_free(&stored);
+    }
+}
+
+static const char *const both[] = {"a", "bb"};
+
+static void evict(void) {
+    keep(HOUR, "a");
+    keep(HOUR, "bb");
+    commit(HOUR);
+    assert_int_equal(store_discard(disk.store, HOUR), 0);
+    assert_int_equal(bytes_now(), 0);
+}
+
+static void what_comes_back_is_kept_as_well(void **state) {
+    (void)state;
+    evict();
+    refetch(both, 2, 2);
+    assert_int_equal(disk_file_size(&disk, HOUR, "ndjson"), -ENOENT);
+    assert_int_equal(settle(0), 0);
+    assert_int_equal(store_restore_finish(disk.store, HOUR), 0);
+    assert_log(&disk, HOUR, "{\"n\":\"a\"}\n{\"n\":\"bb\"}\n");
+    assert_string_equal(kept(3, 4), "<bb>");
+    assert_int_equal(bytes_now(), 21 + HEAD_LEN + 7);
+    crash();
+    assert_int_equal(store_lost(disk.store), HOUR);
+    assert_int_equal(restore(both, 2), 0);
+    assert_log(&disk, HOUR, "{\"n\":\"a\"}\n{\"n\":\"bb\"}\n");
+    assert_int_equal(store_discard(disk.store, HOUR), 0);
+    refetch(both, 2, 2);
+    assert_int_equal(store_restore_finish(disk.store, HOUR), 0);
+    assert_int_equal(settle(0), 1);
+    assert_int_equal(bytes_now(), 21);
+    assert_log(&disk, HOUR, "{\"n\":\"a\"}\n{\"n\":\"bb\"}\n");
+}
+
+static void what_comes_back_and_is_not_all_kept_is_waited_for(void **state) {
+    (void)state;
+    evict();
+    refetch(both, 2, 1);
+    assert_int_equal(store_restore_finish(disk.store, HOUR), 0);
+    assert_int_equal(size_of(KEPT), -ENOENT);
+    assert_int_equal(bytes_now(), 21);
+    assert_log(&disk, HOUR, "{\"n\":\"a\"}\n{\"n\":\"bb\"}\n");
+}
+
+static void a_restore_that_breaks_off_keeps_nothing(void **state) {
+    (void)state;
+    evict();
+    refetch(both, 2, 2);
+    store_restore_abandon(disk.store, HOUR);
+    assert_int_equal(size_of(KEPT), -ENOENT);
+    refetch(both, 2, 2);
+    disk_fails = true;
+    assert_int_equal(store_restore_finish(disk.store, HOUR), -EIO);
+    disk_fails = false;
+    store_restore_abandon(disk.store, HOUR);
+    assert_int_equal(size_of(KEPT), -ENOENT);
+    assert_false(disk_state(&disk, HOUR).present);
+    refetch(both, 1, 1);
+    disk_again(&disk);
+    assert_int_equal(size_of(KEPT), -ENOENT);
+    assert_int_equal(bytes_now(), 0);
+}
+
+/* They are all there already, as the log was taken away by somebody. */
+static void what_is_kept_is_not_kept_twice(void **state) {
+    (void)state;
+    keep(HOUR, "a");
+    keep(HOUR, "bb");
+    commit(HOUR);
+    assert_int_equal(unlinkat(disk.folder, disk_file(HOUR, "ndjson"), 0), 0);
+    char byte;
+    assert_int_equal(store_read(disk.store, HOUR, 0, &byte, 1), -ENODATA);
+    refetch(both, 2, 2);
+    assert_int_equal(size_of(KEPT), HEAD_LEN + 7);
+    assert_int_equal(store_restore_finish(disk.store, HOUR), 0);
+    assert_int_equal(size_of(KEPT), -ENOENT);
+    assert_log(&disk, HOUR, "{\"n\":\"a\"}\n{\"n\":\"bb\"}\n");
 }
 
 /* -- A disk that fails, or is full ------------------------------------------------------------- */
@@ -481,6 +582,10 @@ int main(void) {
         TEST(too_few_of_them_are_old_ones),
         TEST(a_log_without_bytes_has_none_to_lose),
         TEST(data_that_was_taken_away_is_lost_as_well),
+        TEST(what_comes_back_is_kept_as_well),
+        TEST(what_comes_back_and_is_not_all_kept_is_waited_for),
+        TEST(a_restore_that_breaks_off_keeps_nothing),
+        TEST(what_is_kept_is_not_kept_twice),
         TEST(a_log_that_the_disk_did_not_take_is_lost),
         TEST(a_commit_that_fails_leaves_what_was),
         TEST(without_room_for_them_the_log_is_waited_for),
