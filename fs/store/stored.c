@@ -31,8 +31,11 @@ void stored_find_boot(char ret[BOOT_LEN + 1]) {
 }
 
 static void format_path(hour_t hour, char ret[STORED_PATH_MAX]) {
-    snprintf(ret, STORED_PATH_MAX, FOLDER "/%04u-%02u-%02u-%02u", hour_year(hour) % 10000,
-             hour_month(hour), hour_day(hour), hour_hour(hour));
+    char name[HOUR_PATH_LEN + 1];
+    hour_path(hour, HOUR_DEPTH, name);
+    for (char *slash; (slash = strchr(name, '/'));)
+        *slash = '-';
+    snprintf(ret, STORED_PATH_MAX, FOLDER "/%s", name);
 }
 
 /* The hour of a name in the folder, if it is one. */
