@@ -15,7 +15,7 @@ void read_ahead_objects(struct hours *hours, hour_t hour) {
                         0); /* without memory it is done when asked for */
 }
 
-static bool is_listed(struct hours *hours, hour_t folder, unsigned depth) {
+bool is_listed(struct hours *hours, hour_t folder, unsigned depth) {
     struct children children = {0};
     bool fresh = false;
     (void)catalog_children(hours->options.catalog, folder, depth, &children, &fresh);
@@ -50,7 +50,7 @@ void read_ahead_days(struct hours *hours, hour_t day) {
     children_free(&days);
 }
 
-/* The first month of the year, behind this one, that is known and was not listed lately. */
+/* The first month of the year, behind this one, that is known; or 0. */
 static hour_t next_month(struct hours *hours, hour_t month) {
     struct children months = {0};
     hour_t year = hour_pack(hour_year(month), 0, 0, 0), other, next = 0;
@@ -60,7 +60,16 @@ static hour_t next_month(struct hours *hours, hour_t month) {
         if (other > month)
             next = other;
     children_free(&months);
-    return next && !is_listed(hours, next, 2) ? next : 0;
+    return next;
+}
+
+/* Lists the month behind this one; where that is done, the one behind that. */
+static void list_months_behind(struct hours *hours, hour_t month) {
+    hour_t next = next_month(hours, month);
+    if (next && is_listed(hours, next, 2))
+        next = next_month(hours, next);
+    if (next && !is_listed(hours, next, 2))
+        (void)job_begin(hours, list_folder, next, 2);
 }
 
 void read_ahead_month(struct hours *hours, hour_t folder, unsigned depth) {
@@ -69,7 +78,14 @@ void read_ahead_month(struct hours *hours, hour_t folder, unsigned depth) {
                    folder > hours->last_month;
     hours->last_month = folder;
     pthread_mutex_unlock(&hours->lock);
-    hour_t next = forward && depth == 2 ? next_month(hours, folder) : 0;
-    if (next)
-        (void)job_begin(hours, list_folder, next, 2);
+    if (forward && depth == 2)
+        list_months_behind(hours, folder);
+}
+
+void read_ahead_further(struct hours *hours, hour_t month) {
+    pthread_mutex_lock(&hours->lock);
+    hour_t last = hours->last_month;
+    pthread_mutex_unlock(&hours->lock);
+    if (last && hour_month(last) && hour_year(last) == hour_year(month) && month > last)
+        list_months_behind(hours, last);
 }

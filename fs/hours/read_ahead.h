@@ -17,4 +17,13 @@ void read_ahead_days(struct hours *hours, hour_t day);
  */
 void read_ahead_month(struct hours *hours, hour_t folder, unsigned depth);
 
+/*
+ * A month was listed. If that was ahead of the reader, the source can go on with the one behind it,
+ * while the reader is still in the month before.
+ */
+void read_ahead_further(struct hours *hours, hour_t month);
+
+/* Whether a folder was listed lately. */
+bool is_listed(struct hours *hours, hour_t folder, unsigned depth);
+
 #endif

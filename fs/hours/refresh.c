@@ -1,5 +1,6 @@
 /* The work that jobs are: a log brought up to date, evicted data restored, an object decoded. */
 #include "refresh.h"
+#include "read_ahead.h"
 
 #include <maciefs/blobs.h>
 #include <maciefs/clock.h>
@@ -196,10 +197,17 @@ void fetch_object(struct job *job) {
 }
 
 void list_folder(struct job *job) {
+    struct hours *hours = job->hours;
     struct fault fault;
-    int err = catalog_list_folder(job->hours->options.catalog, job->hour, job->depth, &fault);
-    hours_source_result(job->hours, err, &fault);
+    hour_t month = job->depth == 2 ? job->hour : 0;
+    int err = 0;
+    if (!is_listed(hours, job->hour, job->depth)) { /* else it was, since this was begun */
+        err = catalog_list_folder(hours->options.catalog, job->hour, job->depth, &fault);
+        hours_source_result(hours, err, &fault);
+    }
     job_end(job, err);
+    if (month && !err)
+        read_ahead_further(hours, month);
 }
 
 void list_objects(struct job *job) {

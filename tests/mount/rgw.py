@@ -95,7 +95,7 @@ rgw s3 auth use sts = true
 rgw sts key = {sts_key}
 """
 
-# What Ceph is made for, and Debian does not link it to: with it a listing takes two thirds.
+# What Ceph is made for, and Debian does not link its OSD to: with it a listing takes two thirds.
 ALLOCATOR = "libtcmalloc.so.4"
 
 START_LIMIT_S = 60
@@ -242,7 +242,7 @@ class Rgw:
         self._spawn("ceph-osd", "-i", "0", "-f", LD_PRELOAD=ALLOCATOR)
 
     def _start_gateway(self, name, port):
-        gateway = self._spawn("radosgw", "-n", name, "-f", LD_PRELOAD=ALLOCATOR)
+        gateway = self._spawn("radosgw", "-n", name, "-f")
         deadline = time.monotonic() + START_LIMIT_S
         while not self._listens(port):
             if gateway.poll() is not None or time.monotonic() > deadline:

@@ -321,6 +321,60 @@ static void an_overwritten_object_is_told_once(void **state) {
     assert_int_equal(bench.disk.counters.overwritten, 1);
 }
 
+/* -- Reading ahead ----------------------------------------------------------------------------- */
+
+static void walk_to(hour_t folder, unsigned depth) {
+    struct children children = {0};
+    struct patience patience = {0};
+    assert_int_equal(hours_children(bench.hours, folder, depth, &children, &patience), 0);
+    children_free(&children);
+}
+
+static bool month_is_listed(unsigned month) {
+    struct children children = {0};
+    bool fresh;
+    assert_int_equal(
+        catalog_children(bench.catalog, hour_pack(2021, month, 0, 0), 2, &children, &fresh), 0);
+    children_free(&children);
+    return fresh;
+}
+
+/* Of who walks from month to month, the source is asked for two of them ahead. */
+static void the_next_months_are_listed_ahead(void **state) {
+    (void)state;
+    bench_stop(&bench);
+    bench.config.dir_ttl_ms = 86400000;
+    bench.source.base.folds_any = true;
+    bench_start(&bench);
+    for (unsigned month = 1; month <= 9; month += 2)
+        bench_put(&bench, hour_pack(2021, month, 1, 0), "macie-1-a", MODIFIED);
+    walk_to(hour_pack(2021, 0, 0, 0), 1);
+    walk_to(hour_pack(2021, 1, 0, 0), 2);
+    AWAIT(month_is_listed(3) && month_is_listed(5));
+    assert_false(month_is_listed(7));
+    walk_to(hour_pack(2021, 3, 0, 0), 2);
+    AWAIT(month_is_listed(7));
+    assert_false(month_is_listed(9));
+    walk_to(hour_pack(2021, 5, 0, 0), 2);
+    AWAIT(month_is_listed(9));
+    assert_int_equal(scripted_lists(&bench.source), 6);
+}
+
+/* Who comes from somewhere else reads that month alone. */
+static void one_month_is_no_walk(void **state) {
+    (void)state;
+    bench_stop(&bench);
+    bench.config.dir_ttl_ms = 86400000;
+    bench.source.base.folds_any = true;
+    bench_start(&bench);
+    for (unsigned month = 1; month <= 5; month++)
+        bench_put(&bench, hour_pack(2021, month, 1, 0), "macie-1-a", MODIFIED);
+    walk_to(hour_pack(2021, 3, 0, 0), 2);
+    bench_stop(&bench);
+    assert_int_equal(scripted_lists(&bench.source), 1);
+    bench_start(&bench);
+}
+
 /* -- No network -------------------------------------------------------------------------------- */
 
 static void nothing_known_and_no_source_is_an_error(void **state) {
@@ -645,6 +699,8 @@ int main(void) {
         TEST(large_objects_come_whole),
         TEST(who_has_to_wait_is_told_before),
         TEST(an_overwritten_object_is_told_once),
+        TEST(the_next_months_are_listed_ahead),
+        TEST(one_month_is_no_walk),
         TEST(nothing_known_and_no_source_is_an_error),
         TEST(what_is_known_is_served_without_a_source),
         TEST(what_the_journal_knew_is_not_fresh),
