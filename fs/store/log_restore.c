@@ -40,15 +40,6 @@ int store_restore_begin(struct store *store, hour_t hour, bool keep) {
     return 0;
 }
 
-/* Keeps an object as it is stored; else what there is of others is of no use. */
-static void keep_refetched(struct store *store, struct log *log, const struct journal_entry *entry,
-                           const struct spool *stored) {
-    if (!log->refetched || (stored && stored_write(log->refetched, stored, entry->size) == 0))
-        return;
-    stored_abandon(store, log->refetched);
-    log->refetched = NULL;
-}
-
 int store_restore_put(struct store *store, hour_t hour, const struct journal_entry *entry,
                       const struct spool *spool, const struct spool *stored) {
     struct log *log = restored_log(store, hour);
@@ -59,7 +50,7 @@ int store_restore_put(struct store *store, hour_t hour, const struct journal_ent
     struct file_sink sink = {.fd = log->restoring, .offset = entry->offset};
     int err = spool_save(spool, &sink);
     if (!err)
-        keep_refetched(store, log, entry, stored);
+        stored_add(store, &log->refetched, stored, entry->size);
     return err;
 }
 

@@ -125,16 +125,6 @@ static void start_writing(struct uncommitted *uncommitted) {
     uncommitted->started = uncommitted->len;
 }
 
-/* Keeps an object as it is stored; else what there is of others is of no use. */
-static void keep_stored(struct store *store, struct uncommitted *uncommitted,
-                        const struct object *object, const struct spool *stored) {
-    if (!uncommitted->stored ||
-        (stored && stored_write(uncommitted->stored, stored, object->size) == 0))
-        return;
-    stored_abandon(store, uncommitted->stored);
-    uncommitted->stored = NULL;
-}
-
 static int write_object(struct store *store, struct log *log, const struct object *object,
                         const struct spool *spool, const struct spool *stored, bool damaged) {
     struct uncommitted *uncommitted = log->uncommitted;
@@ -160,7 +150,7 @@ static int write_object(struct store *store, struct log *log, const struct objec
     if (err)
         return err;
     uncommitted->len = sink.offset;
-    keep_stored(store, uncommitted, object, stored);
+    stored_add(store, &uncommitted->stored, stored, object->size);
     if (!uncommitted->stored)
         start_writing(uncommitted);
     count(uncommitted, log->hour, object, spool, damaged);

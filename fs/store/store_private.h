@@ -124,8 +124,12 @@ struct stored *stored_find(const struct store *store, hour_t hour);
  */
 struct stored *stored_begin(struct store *store, const struct log *log);
 
-/* Adds an object of `size` bytes. Returns 0, -EINVAL where these are not as many, or -errno. */
-int stored_write(struct stored *stored, const struct spool *object, uint64_t size);
+/*
+ * Adds an object of `size` bytes. Where it cannot be kept whole, or is NULL, those before it are of
+ * no use: they are abandoned, and *stored becomes NULL. Accepts such a one.
+ */
+void stored_add(struct store *store, struct stored **stored, const struct spool *object,
+                uint64_t size);
 
 /* Makes them durable. Returns 0 or -errno. */
 int stored_sync(struct store *store, struct stored *stored);

@@ -154,14 +154,20 @@ struct stored *stored_begin(struct store *store, const struct log *log) {
     return NULL;
 }
 
-int stored_write(struct stored *stored, const struct spool *object, uint64_t size) {
-    if (object->len != size)
-        return -EINVAL;
+static bool append(struct stored *stored, const struct spool *object) {
     struct file_sink sink = {.fd = stored->fd, .offset = stored->written};
-    int err = spool_save(object, &sink);
-    if (!err)
-        stored->written = sink.offset;
-    return err;
+    if (spool_save(object, &sink) < 0)
+        return false;
+    stored->written = sink.offset;
+    return true;
+}
+
+void stored_add(struct store *store, struct stored **stored, const struct spool *object,
+                uint64_t size) {
+    if (!*stored || (object && object->len == size && append(*stored, object)))
+        return;
+    stored_abandon(store, *stored);
+    *stored = NULL;
 }
 
 int stored_sync(struct store *store, struct stored *stored) {
