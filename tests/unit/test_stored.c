@@ -302,9 +302,9 @@ static int restore(const char *const *keys, size_t count) {
     int err = store_restore_begin(disk.store, HOUR, false);
     uint64_t offset = 0, at = 0;
     for (size_t i = 0; !err && i < count; i++) {
-        char line[64];
-        size_t len = strlen(keys[i]) + 2;
-        assert_string_equal(kept(at, len) + 1, strcat(strcpy(line, keys[i]), ">"));
+        char line[64], bytes[64];
+        size_t len = (size_t)snprintf(bytes, sizeof bytes, "<%s>", keys[i]);
+        assert_string_equal(kept(at, len), bytes);
         snprintf(line, sizeof line, "{\"n\":\"%s\"}\n", keys[i]);
         struct spool spool = spool_of(&disk, line);
         struct journal_entry entry = {
