@@ -26,18 +26,23 @@
 
 enum item_state { ITEM_QUEUED, ITEM_FETCHED, ITEM_FAILED };
 
+/* What waits of an object for its turn. */
+struct spools {
+    struct spool lines;
+    struct spool stored; /* it, as it is stored; empty where it is not kept */
+};
+
 struct item {
     struct task task; /* the first member: a task is its item */
     struct batch *batch;
     struct object object; /* its key is the item's own */
     uint64_t offset, length;
-    uint32_t crc32c;     /* what the journal says, for restoring */
-    uint64_t kept_at;    /* likewise, where it is in what is kept as it is stored */
-    bool kept;           /* it came from there */
-    struct spool stored; /* for keeping */
+    uint32_t crc32c;  /* what the journal says, for restoring */
+    uint64_t kept_at; /* likewise, where it is in what is kept as it is stored */
+    bool kept;        /* it came from there */
     enum item_state state;
     struct fetched fetched;
-    struct spool spool;
+    struct spools *spools; /* from its fetching to its writing: an hour may have many objects */
 };
 
 struct batch {
@@ -213,26 +218,42 @@ static bool fetch_kept_item(struct batch *batch, struct item *item) {
         store_open_stored(batch->hours->options.store, batch->options.hour, item->kept_at,
                           item->object.size, &kept) < 0)
         return false;
-    item->kept =
-        fetch_kept(batch->hours, &item->object, &kept, &item->spool, &item->fetched, &fault) == 0;
+    item->kept = fetch_kept(batch->hours, &item->object, &kept, &item->spools->lines,
+                            &item->fetched, &fault) == 0;
     return item->kept;
 }
 
+static int new_spools(struct batch *batch, struct item *item, struct fault *fault) {
+    int folder = store_folder(batch->hours->options.store);
+    item->spools = malloc(sizeof *item->spools);
+    if (!item->spools)
+        return fault_set(fault, -ENOMEM, "there is not enough memory to fetch an object");
+    spool_init(&item->spools->lines, folder, &batch->hours->stock);
+    spool_init(&item->spools->stored, folder, &batch->hours->stock);
+    return 0;
+}
+
 static void free_spools(struct item *item) {
-    spool_free(&item->spool);
-    spool_free(&item->stored);
+    if (!item->spools)
+        return;
+    spool_free(&item->spools->lines);
+    spool_free(&item->spools->stored);
+    free(item->spools);
+    item->spools = NULL;
+}
+
+static int fetch_into_spools(struct batch *batch, struct item *item, struct fault *fault) {
+    bool keep = batch->options.keep && item->object.size <= KEPT_MAX;
+    int err = new_spools(batch, item, fault);
+    if (err || fetch_kept_item(batch, item))
+        return err;
+    return fetch_lines(batch->hours, &item->object, &item->spools->lines,
+                       keep ? &item->spools->stored : NULL, &item->fetched, fault);
 }
 
 static enum item_state fetch_item(struct batch *batch, struct item *item) {
     struct fault fault;
-    int folder = store_folder(batch->hours->options.store);
-    bool keep = batch->options.keep && item->object.size <= KEPT_MAX;
-    spool_init(&item->spool, folder, &batch->hours->stock);
-    spool_init(&item->stored, folder, &batch->hours->stock);
-    if (fetch_kept_item(batch, item))
-        return ITEM_FETCHED;
-    int err = fetch_lines(batch->hours, &item->object, &item->spool, keep ? &item->stored : NULL,
-                          &item->fetched, &fault);
+    int err = fetch_into_spools(batch, item, &fault);
     if (!err)
         return ITEM_FETCHED;
     free_spools(item);
@@ -255,12 +276,13 @@ static int commit(struct batch *batch) {
 }
 
 static int append_item(struct batch *batch, struct item *item) {
+    const struct spools *spools = item->spools;
     int err =
-        store_write(batch->hours->options.store, batch->options.hour, &item->object, &item->spool,
-                    batch->options.keep ? &item->stored : NULL, item->fetched.damaged);
+        store_write(batch->hours->options.store, batch->options.hour, &item->object, &spools->lines,
+                    batch->options.keep ? &spools->stored : NULL, item->fetched.damaged);
     if (err)
         return err;
-    batch->bytes += item->spool.len;
+    batch->bytes += spools->lines.len;
     batch->objects++;
     fetch_tell(batch->hours, &item->object, &item->fetched);
     return batch->bytes >= COMMIT_BYTES || batch->objects >= COMMIT_OBJECTS ? commit(batch) : 0;
@@ -271,8 +293,8 @@ static int put_back(struct batch *batch, const struct item *item) {
                                   .length = item->length,
                                   .crc32c = item->crc32c,
                                   .size = item->object.size};
-    return store_restore_put(batch->hours->options.store, batch->options.hour, &entry, &item->spool,
-                             &item->stored);
+    return store_restore_put(batch->hours->options.store, batch->options.hour, &entry,
+                             &item->spools->lines, &item->spools->stored);
 }
 
 static int restore_item(struct batch *batch, struct item *item) {
@@ -310,14 +332,14 @@ static void write_item(struct batch *batch, struct item *item, bool ended, bool 
     if (!ended && item->state == ITEM_FETCHED) {
         err = batch->options.kind == BATCH_APPEND ? append_item(batch, item)
                                                   : restore_item(batch, item);
-        batch->used_disk = batch->used_disk || (!err && item->spool.len > 0);
+        batch->used_disk =
+            batch->used_disk || (!err && item->spools && item->spools->lines.len > 0);
     }
     if (!err && !ended && pause && batch->options.eager && batch->objects > 0)
         err = commit(batch);
     if (err)
         fail_writing(batch, err);
-    if (item->state == ITEM_FETCHED)
-        free_spools(item);
+    free_spools(item);
 }
 
 /* Everything was written: makes it count. */
