@@ -59,7 +59,7 @@ def arguments():
     parser.add_argument("--markdown", action="store_true")
     parser.add_argument("--rows", default="abdefg", help="letters; c comes with b")
     parser.add_argument("--scale", type=float, default=1, help="of the amount of data")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     plan = parser.parse_args()
     plan.rows = plan.rows.replace("c", "b")
     plan.objects = max(24, round(2000 * plan.scale))
