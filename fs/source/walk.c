@@ -228,16 +228,16 @@ static int enter(struct walk *walk, const struct level *from, struct fault *faul
 
 /* ---- Entries ---- */
 
-static bool is_before(const struct timespec *a, const struct timespec *b) {
+static bool is_not_after(const struct timespec *a, const struct timespec *b) {
     return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec <= b->tv_nsec);
 }
 
 /* A whole second past, so that what is still being written is left for later. */
 static bool settled(struct walk *walk, const struct stat *st) {
     const struct timespec second_ago = {walk->now.tv_sec - 1, walk->now.tv_nsec};
-    if (is_before(&st->st_mtim, &second_ago))
+    if (is_not_after(&st->st_mtim, &second_ago))
         return true;
-    if (is_before(&st->st_mtim, &walk->now))
+    if (is_not_after(&st->st_mtim, &walk->now))
         walk->page->unsettled = true;
     return false;
 }
